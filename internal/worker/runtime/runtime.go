@@ -1,0 +1,144 @@
+// Package runtime says what the worker asks of a container runtime: images,
+// containers, commands inside them, and the news of their ends. The agent
+// knows this interface only; package containerd implements it.
+//
+// A container's ID is its task's ID. Every call is idempotent: to make what is
+// there, or remove what is gone, is no error, because the caller may have been
+// killed between a call and writing down that it made it.
+package runtime
+
+import (
+	"context"
+	"errors"
+	"io"
+	"syscall"
+	"time"
+)
+
+// ErrNotFound is returned for a container or an image that does not exist.
+var ErrNotFound = errors.New("not found")
+
+// Runtime runs containers. All methods may be called from any goroutine.
+type Runtime interface {
+	Images
+	Containers
+}
+
+// Images keeps images on this machine.
+type Images interface {
+	// Ensure returns the image of that canonical name, pulling it when it is
+	// not here. A refusal carries the registry's own answer.
+	Ensure(ctx context.Context, name string, registry RegistryAccess) (Image, error)
+	// Import reads an OCI or Docker archive and returns the images in it.
+	Import(ctx context.Context, archive io.Reader) ([]Image, error)
+	List(ctx context.Context) ([]Image, error)
+	// Remove forgets the image and lets its content be collected.
+	Remove(ctx context.Context, name string) error
+}
+
+// Containers runs processes in containers.
+type Containers interface {
+	// Create makes the container and its root filesystem, not its process.
+	Create(ctx context.Context, c Container) error
+	// Start runs the container's process; on a running one it does nothing.
+	Start(ctx context.Context, id string) error
+	// Signal is delivered to the container's first process.
+	Signal(ctx context.Context, id string, signal syscall.Signal) error
+	// Delete kills what still runs and removes the container, its root
+	// filesystem and its log files.
+	Delete(ctx context.Context, id string) error
+	// Status returns ErrNotFound for an unknown container.
+	Status(ctx context.Context, id string) (Status, error)
+	// ContainerIDs lists every container of Warren's, running or not.
+	ContainerIDs(ctx context.Context) ([]string, error)
+	// Wait returns once the container's process has ended, at once when it
+	// already has, also if that happened while this program was not running.
+	Wait(ctx context.Context, id string) (Exit, error)
+	// Exec runs a further process in a running container and returns its
+	// exit code when it has ended.
+	Exec(ctx context.Context, id string, e Exec) (code int, err error)
+}
+
+// RegistryAccess is how to speak to the registry of one image.
+type RegistryAccess struct {
+	Username string
+	// Password is asked for when it is needed, and not kept.
+	Password func() (string, error)
+	// PEM; trusted beside the system's.
+	CACertificate []byte
+	PlainHTTP     bool
+}
+
+// Image is an image on this machine.
+type Image struct {
+	Name   string
+	Digest string
+	// Compressed content, bytes.
+	Size      int64
+	CreatedAt time.Time
+	// Paths that the image itself declares as volumes.
+	Volumes []string
+}
+
+// Container is everything needed to make one.
+type Container struct {
+	ID    string
+	Image string
+	// Args replaces the image's command; nil keeps it.
+	Args []string
+	// Env is "NAME=value", after the image's own.
+	Env      []string
+	User     string
+	Hostname string
+	// NetNS is the path of a network namespace; empty is the host's.
+	NetNS  string
+	Mounts []Mount
+	// LogPath is the file that standard output and error go to, as lines of
+	// package logs' format; rotated by the runtime.
+	LogPath string
+	Labels  map[string]string
+}
+
+// Mount is a bind mount into the container.
+type Mount struct {
+	Source   string
+	Target   string
+	ReadOnly bool
+}
+
+// Status is what the runtime knows of a container now.
+type Status struct {
+	Running bool
+	// Pid of the first process in the host's numbering; 0 when not running.
+	Pid int
+	// Exit is set once a started process has ended.
+	Exit *Exit
+	// Mounts as they were asked for at Create.
+	Mounts []Mount
+	Labels map[string]string
+}
+
+// Exit is how a container's process ended.
+type Exit struct {
+	Code int
+	At   time.Time
+}
+
+// Exec is a further process in a running container.
+type Exec struct {
+	Args    []string
+	Env     []string
+	User    string
+	Workdir string
+	TTY     bool
+	Stdin   io.Reader
+	Stdout  io.Writer
+	// Stderr is not used with a TTY.
+	Stderr io.Writer
+	// Resize and Signal are read until the process ends; either may be nil.
+	Resize <-chan Size
+	Signal <-chan syscall.Signal
+}
+
+// Size is a terminal's.
+type Size struct{ Rows, Columns uint32 }
