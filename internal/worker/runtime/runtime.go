@@ -34,6 +34,9 @@ type Images interface {
 	List(ctx context.Context) ([]Image, error)
 	// Remove forgets the image and lets its content be collected.
 	Remove(ctx context.Context, name string) error
+	// ViewRoot calls view with the path of a read-only mount of the image's
+	// root filesystem, which is gone again when view returns.
+	ViewRoot(ctx context.Context, name string, view func(root string) error) error
 }
 
 // Containers runs processes in containers.
