@@ -1,0 +1,57 @@
+package spec
+
+import (
+	"strings"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+)
+
+// Terminal tells whether a task in that state is over: nothing runs, and
+// nothing that it held is held any more.
+func Terminal(state warrenv1.TaskState) bool {
+	return state >= warrenv1.TaskState_TASK_STATE_STOPPED
+}
+
+// MayFollow tells whether a task may go from one state to the other. States
+// only ever grow, except that a task which its node makes ready, starts, runs
+// and waits with may go round among those.
+func MayFollow(from, to warrenv1.TaskState) bool {
+	return to >= from || onNode(from) && onNode(to)
+}
+
+func onNode(s warrenv1.TaskState) bool {
+	return warrenv1.TaskState_TASK_STATE_PREPARING <= s && s <= warrenv1.TaskState_TASK_STATE_BACKOFF
+}
+
+// TaskStateName prints a state as users read it: running.
+func TaskStateName(s warrenv1.TaskState) string {
+	return enumWord(s.String(), "TASK_STATE_")
+}
+
+// NodeStateName prints a state as users read it: ready.
+func NodeStateName(s warrenv1.NodeState) string {
+	return enumWord(s.String(), "NODE_STATE_")
+}
+
+// VolumePhaseName prints a phase as users read it: ready.
+func VolumePhaseName(p warrenv1.VolumePhase) string {
+	return enumWord(p.String(), "VOLUME_PHASE_")
+}
+
+// AccessModeName prints an access mode as users read it: node.
+func AccessModeName(m warrenv1.AccessMode) string {
+	return enumWord(m.String(), "ACCESS_MODE_")
+}
+
+// NetworkModeName prints a network mode as users read it: bridge.
+func NetworkModeName(m warrenv1.NetworkMode) string {
+	return enumWord(m.String(), "NETWORK_MODE_")
+}
+
+func enumWord(name, prefix string) string {
+	word := strings.ToLower(strings.TrimPrefix(name, prefix))
+	if word == "unspecified" {
+		return "unknown"
+	}
+	return word
+}
