@@ -1,0 +1,113 @@
+package node
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+)
+
+// Options is what a person decides when a node is started. Empty fields mean:
+// as it was set before, else the default.
+type Options struct {
+	DataDir       string
+	RunDir        string
+	ListenAddr    string
+	AdvertiseAddr string
+	MetricsAddr   string
+	// Containerd is the address of an existing containerd; empty runs our own.
+	Containerd string
+	NodeName   string
+	LogLevel   string
+	LogFormat  string
+	// BootID stands in for the kernel's, so that a reboot can be rehearsed.
+	BootID string
+}
+
+// Defaults of a node.
+const (
+	DefaultDataDir     = "/var/lib/warren"
+	DefaultRunDir      = "/run/warren"
+	DefaultListenAddr  = "0.0.0.0:8080"
+	DefaultMetricsAddr = "127.0.0.1:9180"
+)
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// settings merges what was typed now, what was settled at init, and defaults.
+func (o Options) settings(before Settings) (Settings, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return Settings{}, fmt.Errorf("read the host's name: %w", err)
+	}
+	s := before
+	s.RunDir = first(o.RunDir, before.RunDir, DefaultRunDir)
+	s.ListenAddr = first(o.ListenAddr, before.ListenAddr, DefaultListenAddr)
+	s.MetricsAddr = first(o.MetricsAddr, before.MetricsAddr, DefaultMetricsAddr)
+	s.Containerd = first(o.Containerd, before.Containerd)
+	s.NodeName = first(before.NodeName, o.NodeName, host)
+	if before.NodeName != "" && o.NodeName != "" && o.NodeName != before.NodeName {
+		return Settings{}, fmt.Errorf("this node is named %q; a node keeps its name", before.NodeName)
+	}
+	s.AdvertiseAddr = first(o.AdvertiseAddr, before.AdvertiseAddr)
+	for flag, address := range map[string]string{"--listen-addr": s.ListenAddr, "--metrics-addr": s.MetricsAddr, "--advertise-addr": s.AdvertiseAddr} {
+		if address == "" && flag == "--advertise-addr" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return Settings{}, fmt.Errorf("%s %q: want HOST:PORT, such as 0.0.0.0:8080", flag, address)
+		}
+	}
+	return s, nil
+}
+
+// Layout names the places of one node on its disk.
+type Layout struct {
+	// Data outlives everything; Run does not outlive a reboot.
+	Data, Run string
+}
+
+func newLayout(dataDir, runDir string) (Layout, error) {
+	data, err := filepath.Abs(first(dataDir, DefaultDataDir))
+	if err != nil {
+		return Layout{}, err
+	}
+	run, err := filepath.Abs(first(runDir, DefaultRunDir))
+	return Layout{Data: data, Run: run}, err
+}
+
+func (l Layout) state() string     { return filepath.Join(l.Data, "data") }
+func (l Layout) keys() string      { return filepath.Join(l.Data, "keys") }
+func (l Layout) unlockKey() string { return filepath.Join(l.keys(), "unlock.key") }
+func (l Layout) identity() string  { return filepath.Join(l.Data, "identity") }
+func (l Layout) volumes() string   { return filepath.Join(l.Data, "volumes") }
+func (l Layout) settings() string  { return filepath.Join(l.Data, "node.json") }
+func (l Layout) unfinished() string {
+	return filepath.Join(l.Data, "initialising")
+}
+func (l Layout) lock() string    { return filepath.Join(l.Data, "lock") }
+func (l Layout) socket() string  { return filepath.Join(l.Run, "warren.sock") }
+func (l Layout) secrets() string { return filepath.Join(l.Run, "secrets") }
+
+func newLogger(o Options) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(first(o.LogLevel, "info"))); err != nil {
+		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", o.LogLevel)
+	}
+	handlerOptions := &slog.HandlerOptions{Level: level}
+	switch first(o.LogFormat, "text") {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, handlerOptions)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, handlerOptions)), nil
+	}
+	return nil, fmt.Errorf("--log-format %q: want text or json", o.LogFormat)
+}
