@@ -35,15 +35,21 @@ type Volume struct {
 	ID        string
 	Namespace string
 	Name      string
-	Options   map[string]string
+	// Driver is the name of the driver that keeps it.
+	Driver  string
+	Options map[string]string
 }
 
 // Driver keeps volumes of one kind on, or reachable from, this node. The
-// Manager makes at most one call at a time for each volume; calls for
-// different volumes run side by side.
+// Manager makes at most one call at a time for each volume, and Usage beside
+// it; calls for different volumes run side by side. A call ends soon after its
+// context does.
 type Driver interface {
 	Capabilities() Capabilities
-	// Create makes the volume's storage, empty.
+	// Path is where Stage makes the volume reachable; it touches no storage.
+	Path(v Volume) string
+	// Create makes the volume's storage, empty. Storage that was made before
+	// and has vanished since is ErrNotFound, never made again.
 	Create(ctx context.Context, v Volume) error
 	// Delete removes the storage with everything in it. Gone is no error.
 	Delete(ctx context.Context, v Volume) error
@@ -61,6 +67,8 @@ type Driver interface {
 type Populator interface {
 	// Populate copies content and ownership of the directory at source into
 	// the volume when the volume is new and still empty, at most once in its
-	// life; a crash half way leaves it new and empty.
+	// life; after a crash half way the volume is new and empty, or the next
+	// call to Stage completes it. A source that is no directory leaves the
+	// volume as it is and counts as that once.
 	Populate(ctx context.Context, v Volume, source string) error
 }
