@@ -108,7 +108,7 @@ func (m *Manager) populator(v Volume) (Populator, bool) {
 // Usage measures the bytes that the volume takes on its storage, beside other
 // calls for the volume; it may read all of the volume's directories. See Meter.
 func (m *Manager) Usage(ctx context.Context, v Volume) (bytes uint64, err error) {
-	return call(ctx, m, v, "measure", dataLimit, func(ctx context.Context, d Driver) (uint64, error) {
+	return call(ctx, m, v, measure, dataLimit, func(ctx context.Context, d Driver) (uint64, error) {
 		if !d.Capabilities().Usage {
 			return 0, ErrUnsupported
 		}
@@ -128,6 +128,8 @@ func (m *Manager) Close(ctx context.Context) error {
 	}
 }
 
+const measure = "measure"
+
 // call runs f in the volume's turn, and abandons it at the limit.
 func call[T any](ctx context.Context, m *Manager, v Volume, op string, limit time.Duration, f func(context.Context, Driver) (T, error)) (T, error) {
 	var none T
@@ -135,10 +137,12 @@ func call[T any](ctx context.Context, m *Manager, v Volume, op string, limit tim
 	if d == nil {
 		return none, fmt.Errorf("%s volume %s: this node has no driver %q", op, v.Name, v.Driver)
 	}
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	key := v.Driver + "/" + v.ID
-	if op == "measure" {
+	if op == measure {
+		// Beside the other calls: it takes long and changes nothing.
 		key += "/" + op
 	}
 	release, err := m.queues.take(ctx, key, op)
@@ -162,6 +166,9 @@ func call[T any](ctx context.Context, m *Manager, v Volume, op string, limit tim
 		}
 		return r.value, nil
 	case <-ctx.Done():
+		if caller.Err() != nil {
+			return none, fmt.Errorf("%s volume %s: %w", op, v.Name, caller.Err())
+		}
 		m.log.Warn("storage did not answer in time", "volume", v.Name, "id", v.ID, "call", op)
 		return none, fmt.Errorf("%s volume %s: its storage did not answer: %w", op, v.Name, ctx.Err())
 	}
