@@ -7,7 +7,7 @@ import (
 
 // Nearest returns the known word that the given one is most likely a slip of.
 func Nearest(word string, known []string) (nearest string, found bool) {
-	best := max(1, len(word)/3) + 1
+	best := max(1, min(3, len(word)/2)) + 1
 	for _, k := range known {
 		if d := distance(word, k); d < best {
 			best, nearest, found = d, k, true
