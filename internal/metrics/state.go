@@ -1,0 +1,79 @@
+// Package metrics holds the Prometheus collectors of a node. Every room may
+// import it, so it imports none: what a collector shows is handed to it as
+// plain numbers.
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Snapshot is the cluster's state in numbers, at one moment.
+type Snapshot struct {
+	Services, Secrets int
+	// By state, in lower case.
+	Nodes, Tasks map[string]int
+	Volumes      []Volume
+	// The Raft index up to which the state is.
+	AppliedIndex uint64
+}
+
+// Volume is one volume's size.
+type Volume struct {
+	Namespace, Name, Node string
+	UsedBytes             uint64
+}
+
+var (
+	services  = prometheus.NewDesc("warren_services", "Services, running or stopped.", nil, nil)
+	secrets   = prometheus.NewDesc("warren_secrets", "Secrets.", nil, nil)
+	nodes     = prometheus.NewDesc("warren_nodes", "Nodes by state.", []string{"state"}, nil)
+	tasks     = prometheus.NewDesc("warren_tasks", "Tasks by state.", []string{"state"}, nil)
+	volumes   = prometheus.NewDesc("warren_volumes", "Volumes.", nil, nil)
+	used      = prometheus.NewDesc("warren_volume_used_bytes", "Bytes that the volume takes on its storage, when last measured.", []string{"namespace", "volume", "node"}, nil)
+	index     = prometheus.NewDesc("warren_state_applied_index", "Raft index up to which the state is applied.", nil, nil)
+	readable    = prometheus.NewDesc("warren_state_readable", "1 when the state could be read for this scrape.", nil, nil)
+	buildInfo = prometheus.NewDesc("warren_build_info", "Always 1; the label tells the version.", []string{"version"}, nil)
+)
+
+// State is a collector that asks read at each scrape.
+type State struct {
+	version string
+	read    func() (Snapshot, error)
+}
+
+// NewState returns the collector of the cluster's state.
+func NewState(version string, read func() (Snapshot, error)) *State {
+	return &State{version: version, read: read}
+}
+
+// Describe implements prometheus.Collector.
+func (s *State) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{services, secrets, nodes, tasks, volumes, used, index, readable, buildInfo} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *State) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(buildInfo, 1, s.version)
+	now, err := s.read()
+	if err != nil {
+		gauge(readable, 0)
+		return
+	}
+	gauge(readable, 1)
+	gauge(services, float64(now.Services))
+	gauge(secrets, float64(now.Secrets))
+	gauge(volumes, float64(len(now.Volumes)))
+	gauge(index, float64(now.AppliedIndex))
+	for state, n := range now.Nodes {
+		gauge(nodes, float64(n), state)
+	}
+	for state, n := range now.Tasks {
+		gauge(tasks, float64(n), state)
+	}
+	for _, v := range now.Volumes {
+		gauge(used, float64(v.UsedBytes), v.Namespace, v.Name, v.Node)
+	}
+}
