@@ -26,9 +26,12 @@ const (
 // The state machine checks the guards and applies the operations in order, or
 // none of them. It has no business rule, clock or random source.
 type Transaction struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Guards        []*Guard               `protobuf:"bytes,1,rep,name=guards,proto3" json:"guards,omitempty"`
-	Operations    []*Operation           `protobuf:"bytes,2,rep,name=operations,proto3" json:"operations,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Guards     []*Guard               `protobuf:"bytes,1,rep,name=guards,proto3" json:"guards,omitempty"`
+	Operations []*Operation           `protobuf:"bytes,2,rep,name=operations,proto3" json:"operations,omitempty"`
+	// It frees space, or must happen so that space is freed: admitted while the
+	// leader's disk is nearly full. The state machine does not look at it.
+	Reclaim       bool `protobuf:"varint,3,opt,name=reclaim,proto3" json:"reclaim,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -75,6 +78,13 @@ func (x *Transaction) GetOperations() []*Operation {
 		return x.Operations
 	}
 	return nil
+}
+
+func (x *Transaction) GetReclaim() bool {
+	if x != nil {
+		return x.Reclaim
+	}
+	return false
 }
 
 // Guard holds when the key's version (the index of the log entry that last
@@ -799,12 +809,13 @@ var File_storepb_store_proto protoreflect.FileDescriptor
 
 const file_storepb_store_proto_rawDesc = "" +
 	"\n" +
-	"\x13storepb/store.proto\x12\astorepb\x1a\x1fgoogle/protobuf/timestamp.proto\"i\n" +
+	"\x13storepb/store.proto\x12\astorepb\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x01\n" +
 	"\vTransaction\x12&\n" +
 	"\x06guards\x18\x01 \x03(\v2\x0e.storepb.GuardR\x06guards\x122\n" +
 	"\n" +
 	"operations\x18\x02 \x03(\v2\x12.storepb.OperationR\n" +
-	"operations\"3\n" +
+	"operations\x12\x18\n" +
+	"\areclaim\x18\x03 \x01(\bR\areclaim\"3\n" +
 	"\x05Guard\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\"\xa0\x01\n" +

@@ -1,0 +1,66 @@
+package store
+
+import (
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/store/storepb"
+)
+
+// Tables of one row each.
+const (
+	TableCluster     Table = "cluster"
+	TableClusterKeys Table = "clusterkeys"
+)
+
+var (
+	cluster = &kind[warrenv1.Cluster, *warrenv1.Cluster]{
+		table: TableCluster, depth: 1,
+		transient: func(c *warrenv1.Cluster) { c.Version, c.Leader = "", "" },
+	}
+	clusterKeys = &kind[storepb.ClusterKeys, *storepb.ClusterKeys]{table: TableClusterKeys, depth: 1}
+)
+
+// self is the key of a table's only row.
+const self = "self"
+
+// Single reads a table that has one row.
+type Single[T any, P Message[T]] struct{ rows Rows[T, P] }
+
+// SingleTx reads and writes a table that has one row.
+type SingleTx[T any, P Message[T]] struct{ rows RowsTx[T, P] }
+
+// Get returns the row, and in an Update depends on it. ErrNotFound before the
+// cluster was made.
+func (s Single[T, P]) Get() (P, error) { return s.rows.Get(self) }
+
+// Peek is Get without depending on the row.
+func (s Single[T, P]) Peek() (P, error) { return s.rows.Peek(self) }
+
+// Get returns the row and depends on it. ErrNotFound before the cluster was
+// made.
+func (s SingleTx[T, P]) Get() (P, error) { return s.rows.Get(self) }
+
+// Peek is Get without depending on the row.
+func (s SingleTx[T, P]) Peek() (P, error) { return s.rows.Peek(self) }
+
+// Put writes the row.
+func (s SingleTx[T, P]) Put(row P) error { return s.rows.Put(row, self) }
+
+// Cluster gives the row that says which cluster this is.
+func (tx *ReadTx) Cluster() Single[warrenv1.Cluster, *warrenv1.Cluster] {
+	return Single[warrenv1.Cluster, *warrenv1.Cluster]{rows(tx, cluster)}
+}
+
+// Cluster gives the row that says which cluster this is.
+func (tx *Tx) Cluster() SingleTx[warrenv1.Cluster, *warrenv1.Cluster] {
+	return SingleTx[warrenv1.Cluster, *warrenv1.Cluster]{rowsTx(tx, cluster)}
+}
+
+// ClusterKeys gives the row that opens secrets, given the unlock key.
+func (tx *ReadTx) ClusterKeys() Single[storepb.ClusterKeys, *storepb.ClusterKeys] {
+	return Single[storepb.ClusterKeys, *storepb.ClusterKeys]{rows(tx, clusterKeys)}
+}
+
+// ClusterKeys gives the row that opens secrets, given the unlock key.
+func (tx *Tx) ClusterKeys() SingleTx[storepb.ClusterKeys, *storepb.ClusterKeys] {
+	return SingleTx[storepb.ClusterKeys, *storepb.ClusterKeys]{rowsTx(tx, clusterKeys)}
+}
