@@ -1,0 +1,115 @@
+package vault
+
+import (
+	"errors"
+	"fmt"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/store/storepb"
+	"github.com/cuemby/warren/internal/seal"
+)
+
+// ErrEnvelope is in the error of Accept for a value that was not sealed to
+// this cluster for this object.
+var ErrEnvelope = seal.ErrEnvelope
+
+// Kind of object that a value belongs to.
+type Kind string
+
+const (
+	// Secret is a secret's value.
+	Secret Kind = "secret"
+	// Registry is a registry's password; the object's name is the host, and it
+	// has one item without a key.
+	Registry Kind = "registry"
+)
+
+// Object is what a value belongs to, and is bound to wherever it goes.
+type Object struct {
+	Kind Kind
+	// Namespace is empty for a registry.
+	Namespace string
+	// ID is never reused. A registry's password has one too: a new one with
+	// each password.
+	ID      string
+	Name    string
+	Version uint64
+}
+
+// Recipient is one worker's call for the values of one task.
+type Recipient struct {
+	// NodeID is whom the caller's certificate names.
+	NodeID string
+	TaskID string
+	// SealingKey is the public key in its request.
+	SealingKey []byte
+}
+
+func (v *Vault) context(o Object, item string) seal.Context {
+	return seal.Context{
+		ClusterID: v.clusterID, Kind: string(o.Kind), Namespace: o.Namespace,
+		ObjectID: o.ID, Name: o.Name, Version: o.Version, Item: item,
+	}
+}
+
+// clientInfo is what a client's envelope for an object is bound to.
+func (v *Vault) clientInfo(o Object, item string) []byte {
+	if o.Kind == Registry {
+		return seal.ToClusterRegistryInfo(v.clusterID, o.Name)
+	}
+	return seal.ToClusterInfo(v.clusterID, o.Namespace, o.Name, item)
+}
+
+// Accept opens what a client sealed for an object and seals it to the ring. It
+// returns the items to store, in the given order, and their sizes in bytes. An
+// envelope that was made for another object, or for another key of this one,
+// is refused with ErrEnvelope.
+func (v *Vault) Accept(o Object, items []*warrenv1.SealedItem) ([]*storepb.SecretItem, []uint64, error) {
+	stored := make([]*storepb.SecretItem, len(items))
+	sizes := make([]uint64, len(items))
+	for i, item := range items {
+		box, size, err := v.accept(o, item)
+		if err != nil {
+			return nil, nil, fmt.Errorf("accept %s: %w", v.context(o, item.GetKey()), err)
+		}
+		stored[i], sizes[i] = &storepb.SecretItem{Key: item.GetKey(), Box: box}, size
+	}
+	return stored, sizes, nil
+}
+
+func (v *Vault) accept(o Object, item *warrenv1.SealedItem) (*storepb.SealedBox, uint64, error) {
+	p, err := v.envelope.Open(v.clientInfo(o, item.GetKey()), item.GetCiphertext())
+	if err != nil {
+		return nil, 0, err
+	}
+	defer p.Destroy()
+	box, err := v.seal(v.context(o, item.GetKey()), p)
+	return box, uint64(p.Len()), err
+}
+
+// Deliver opens an object's stored items and seals each to one worker's call.
+// The caller has checked that the task is that node's and names the object.
+func (v *Vault) Deliver(o Object, items []*storepb.SecretItem, to Recipient) ([]*warrenv1.SealedItem, error) {
+	if to.NodeID == "" || to.TaskID == "" {
+		return nil, errors.New("deliver a secret: to no node or task")
+	}
+	sealed := make([]*warrenv1.SealedItem, len(items))
+	for i, item := range items {
+		ct, err := v.deliver(o, item, to)
+		if err != nil {
+			return nil, fmt.Errorf("deliver to task %s: %w", to.TaskID, err)
+		}
+		sealed[i] = &warrenv1.SealedItem{Key: item.GetKey(), Ciphertext: ct}
+	}
+	return sealed, nil
+}
+
+func (v *Vault) deliver(o Object, item *storepb.SecretItem, to Recipient) ([]byte, error) {
+	p, err := v.open(v.context(o, item.GetKey()), item.GetBox())
+	if err != nil {
+		return nil, err
+	}
+	defer p.Destroy()
+	info := seal.ToTaskInfo(v.clusterID, to.NodeID, to.TaskID, o.ID, o.Version, item.GetKey())
+	return seal.SealTo(to.SealingKey, info, p)
+}
