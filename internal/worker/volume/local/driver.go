@@ -1,0 +1,178 @@
+// Package local keeps volumes as plain directories on the node's own
+// filesystem.
+//
+//	<root>/                       0755
+//	    <name>/                   a volume of the default namespace
+//	    @<namespace>/<name>/      one of another namespace
+//	    .meta/<name>              its marker: whose data the directory holds
+//	    .meta/@<namespace>/<name>
+//	    .stage-<id>/              what Populate has copied so far
+//	    .full-<id>/               all of it, being moved into the volume
+//	    .trash-<id>/              a volume being deleted
+//
+// The marker lies outside of the directory and names its volume by ID, so a
+// directory that a person removed and restored from an archive is that volume
+// again, a directory that vanished is never made up, and a volume created
+// under the name of an older one never gets the other's data. A directory
+// without a marker, such as one restored onto a new disk, belongs to the first
+// volume of its name.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/cuemby/warren/internal/spec"
+	"github.com/cuemby/warren/internal/worker/volume"
+)
+
+// Driver is the volume.Driver called "local". It has no state of its own
+// beside the directories.
+type Driver struct {
+	root string
+	log  *slog.Logger
+}
+
+var _ volume.Populator = (*Driver)(nil)
+
+// Open returns the driver of the volumes below root, which is made, with its
+// parents, where it does not exist.
+func Open(root string, log *slog.Logger) (*Driver, error) {
+	if !filepath.IsAbs(root) {
+		return nil, fmt.Errorf("volume directory %q must be an absolute path", root)
+	}
+	// Containers' users must reach their own volume and list nothing else.
+	if err := os.MkdirAll(filepath.Dir(root), 0o711); err != nil {
+		return nil, err
+	}
+	if err := makeDir(os.Mkdir, os.Chmod, root, 0o755); err != nil {
+		return nil, err
+	}
+	if err := makeDir(os.Mkdir, os.Chmod, filepath.Join(root, metaDir), 0o700); err != nil {
+		return nil, err
+	}
+	return &Driver{root: root, log: log}, nil
+}
+
+// Capabilities are all there are.
+func (d *Driver) Capabilities() volume.Capabilities {
+	return volume.Capabilities{Usage: true, Populate: true}
+}
+
+// Path returns the volume's directory.
+func (d *Driver) Path(v volume.Volume) string {
+	return spec.VolumePath(d.root, v.Namespace, v.Name)
+}
+
+// Create makes the directory, owned by root, 0755. One that is there already
+// and has no owner becomes the volume, with what is in it.
+func (d *Driver) Create(_ context.Context, v volume.Volume) error {
+	p, err := d.open(v)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	there, err := p.exists()
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.marker.ID == v.ID && there:
+		return nil
+	case p.marker.ID == v.ID:
+		return d.vanished(v)
+	case p.marker.ID != "" && there:
+		return fmt.Errorf("%w: %s still holds the data of another volume, %s; move the directory away to keep it, then create the volume again",
+			volume.ErrBusy, d.Path(v), p.marker.ID)
+	case there:
+		d.log.Info("volume takes over a directory that was there", "volume", v.Name, "id", v.ID, "path", d.Path(v))
+	default:
+		if err := p.makeDir(); err != nil {
+			return err
+		}
+	}
+	return p.mark(marker{ID: v.ID})
+}
+
+// Stage returns the volume's directory.
+func (d *Driver) Stage(_ context.Context, v volume.Volume) (string, error) {
+	p, err := d.open(v)
+	if err != nil {
+		return "", err
+	}
+	defer p.Close()
+	there, err := p.exists()
+	switch {
+	case err != nil:
+		return "", err
+	case !there:
+		return "", d.vanished(v)
+	case p.marker.ID == "":
+		d.log.Info("directory without a marker taken for the volume of its name", "volume", v.Name, "id", v.ID, "path", d.Path(v))
+		if err := p.mark(marker{ID: v.ID}); err != nil {
+			return "", err
+		}
+	case p.marker.ID != v.ID:
+		return "", fmt.Errorf("%w: %s holds the data of another volume, %s", volume.ErrNotFound, d.Path(v), p.marker.ID)
+	}
+	if err := p.finishPopulate(); err != nil {
+		return "", err
+	}
+	return d.Path(v), nil
+}
+
+// Unstage does nothing: a directory needs no undoing.
+func (d *Driver) Unstage(_ context.Context, v volume.Volume) error {
+	_, err := place(v)
+	return err
+}
+
+func (d *Driver) vanished(v volume.Volume) error {
+	return fmt.Errorf("%w: its directory %s is gone; restore it from a backup, or delete the volume", volume.ErrNotFound, d.Path(v))
+}
+
+var validID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+// place returns where the volume's directory is below root. What the manager
+// sends was checked there; here a name is about to become a path.
+func place(v volume.Volume) (string, error) {
+	if err := spec.ValidName(spec.KindVolume, v.Name); err != nil {
+		return "", err
+	}
+	if err := spec.ValidNamespace(v.Namespace); err != nil {
+		return "", err
+	}
+	if !validID.MatchString(v.ID) {
+		return "", fmt.Errorf("volume %s: %q is no volume's ID", v.Name, v.ID)
+	}
+	return spec.VolumePath("", v.Namespace, v.Name), nil
+}
+
+// makeDir makes one directory with exactly that mode, whatever the umask is;
+// one that exists is left as it is.
+func makeDir(mkdir, chmod func(string, fs.FileMode) error, path string, mode fs.FileMode) error {
+	err := mkdir(path, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return chmod(path, mode)
+}
+
+// isEmpty reports whether the directory has no entries.
+func isEmpty(dir *os.File) (bool, error) {
+	_, err := dir.Readdirnames(1)
+	if errors.Is(err, io.EOF) {
+		return true, nil
+	}
+	return false, err
+}
