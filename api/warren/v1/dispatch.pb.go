@@ -1279,10 +1279,13 @@ func (x *FetchRegistryRequest) GetSealingKey() []byte {
 type FetchRegistryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unset when nothing is known of the image's registry.
-	Registry      *Registry   `protobuf:"bytes,1,opt,name=registry,proto3" json:"registry,omitempty"`
-	Password      *SealedItem `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Registry *Registry `protobuf:"bytes,1,opt,name=registry,proto3" json:"registry,omitempty"`
+	// Sealed like a secret's item; password_version is the version it is bound
+	// to.
+	Password        *SealedItem `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	PasswordVersion uint64      `protobuf:"varint,3,opt,name=password_version,json=passwordVersion,proto3" json:"password_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *FetchRegistryResponse) Reset() {
@@ -1327,6 +1330,13 @@ func (x *FetchRegistryResponse) GetPassword() *SealedItem {
 		return x.Password
 	}
 	return nil
+}
+
+func (x *FetchRegistryResponse) GetPasswordVersion() uint64 {
+	if x != nil {
+		return x.PasswordVersion
+	}
+	return 0
 }
 
 var File_warren_v1_dispatch_proto protoreflect.FileDescriptor
@@ -1411,10 +1421,11 @@ const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\x14FetchRegistryRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x1f\n" +
 	"\vsealing_key\x18\x02 \x01(\fR\n" +
-	"sealingKey\"{\n" +
+	"sealingKey\"\xa6\x01\n" +
 	"\x15FetchRegistryResponse\x12/\n" +
 	"\bregistry\x18\x01 \x01(\v2\x13.warren.v1.RegistryR\bregistry\x121\n" +
-	"\bpassword\x18\x02 \x01(\v2\x15.warren.v1.SealedItemR\bpassword2\xd3\x02\n" +
+	"\bpassword\x18\x02 \x01(\v2\x15.warren.v1.SealedItemR\bpassword\x12)\n" +
+	"\x10password_version\x18\x03 \x01(\x04R\x0fpasswordVersion2\xd3\x02\n" +
 	"\n" +
 	"Dispatcher\x12K\n" +
 	"\aSession\x12\x18.warren.v1.WorkerMessage\x1a\x19.warren.v1.ManagerMessage\"\a\xca\xf3\x18\x03\n" +

@@ -1,0 +1,163 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/seal"
+	"github.com/cuemby/warren/internal/worker/network"
+	"github.com/cuemby/warren/internal/worker/runtime"
+	"github.com/cuemby/warren/internal/worker/volume"
+)
+
+// Dialer opens a connection to a manager, authenticated both ways. The agent
+// closes it at the session's end. It should have keepalive set, since that is
+// how a manager that vanished without a word is noticed.
+type Dialer func(ctx context.Context) (*grpc.ClientConn, error)
+
+// Secrets is the memory that secrets lie in while their task runs; package
+// secretfs implements it.
+type Secrets interface {
+	// Mount makes the task's directory, or finds it there.
+	Mount(taskID string, size uint64) (dir string, err error)
+	// Write puts a value at target, or at target/key for a non-empty key.
+	Write(taskID, target, key string, mode os.FileMode, uid, gid int, value *seal.Plaintext) error
+	// Remove takes a target out of the directory. Gone is no error.
+	Remove(taskID, target string) error
+	// Wipe removes the directory with everything in it. Gone is no error.
+	Wipe(taskID string) error
+}
+
+// Config is what an agent is made of.
+type Config struct {
+	// DataDir holds worker/ and logs/, which are made when absent.
+	DataDir string
+	// Hostname, Address and Version are told to the manager.
+	Hostname, Address, Version string
+	// BootID names the time since the machine booted; the kernel's when empty.
+	BootID string
+
+	Dial    Dialer
+	Runtime runtime.Runtime
+	Volumes *volume.Manager
+	Network network.Network
+	Secrets Secrets
+	Log     *slog.Logger
+}
+
+// Agent is the worker of one node. Its methods may be called from any
+// goroutine.
+type Agent struct {
+	cfg     Config
+	log     *slog.Logger
+	state   *state
+	outbox  *outbox
+	link    link
+	images  images
+	holders holders
+	meter   *volume.Meter
+	ready   chan struct{}
+	// running counts the goroutines that Run waits for.
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	ctx      context.Context // of Run; tasks and volumes end with it
+	tasks    map[string]*task
+	volumes  map[string]*keeper
+	rebooted bool
+}
+
+// New returns an agent that works once Run is called.
+func New(cfg Config) (*Agent, error) {
+	if cfg.DataDir == "" || cfg.Dial == nil || cfg.Runtime == nil || cfg.Volumes == nil || cfg.Network == nil || cfg.Secrets == nil {
+		return nil, errors.New("agent: the data directory, dialer, runtime, volumes, network and secrets must be set")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.BootID == "" {
+		id, err := bootID()
+		if err != nil {
+			return nil, err
+		}
+		cfg.BootID = id
+	}
+	a := &Agent{
+		cfg:     cfg,
+		log:     cfg.Log,
+		outbox:  newOutbox(),
+		ready:   make(chan struct{}),
+		tasks:   map[string]*task{},
+		volumes: map[string]*keeper{},
+	}
+	a.meter = volume.NewMeter(cfg.Volumes, a.measurable, a.measured, cfg.Log)
+	return a, nil
+}
+
+// Ready is closed once local tasks are taken up again and a manager has
+// welcomed this node.
+func (a *Agent) Ready() <-chan struct{} { return a.ready }
+
+// Run works until ctx ends, and leaves the containers running. It returns an
+// error only when it cannot begin.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var err error
+	a.state, a.rebooted, err = openState(filepath.Join(a.cfg.DataDir, "worker"), a.cfg.BootID, a.log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := a.state.close(); err != nil {
+			a.log.Error("the worker's state was not closed", "error", err)
+		}
+	}()
+	if err := a.restore(ctx); err != nil {
+		return fmt.Errorf("take up the tasks of before: %w", err)
+	}
+	a.running.Go(func() { _ = a.meter.Run(ctx) })
+	a.running.Go(func() { a.collect(ctx) })
+	a.sessions(ctx)
+	a.running.Wait()
+	return nil
+}
+
+// restore begins with what was assigned before this program was started.
+func (a *Agent) restore(ctx context.Context) error {
+	tasks, volumes, err := a.state.assigned()
+	if err != nil {
+		return err
+	}
+	var live []string
+	for _, t := range tasks {
+		live = append(live, t.GetMeta().GetId())
+	}
+	if err := a.cfg.Network.Restore(ctx, live); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ctx = ctx
+	a.assign(tasks, volumes)
+	return nil
+}
+
+// event tells the manager that something happened to an object.
+func (a *Agent) event(kind string, meta *warrenv1.Meta, reason, message string) {
+	a.log.Info(message, kind, meta.GetName(), "id", meta.GetId(), "reason", reason)
+	a.outbox.event(&warrenv1.Event{
+		Time: timestamppb.New(time.Now()), Kind: kind, Reason: reason, Message: message,
+		Namespace: meta.GetNamespace(), Name: meta.GetName(), Id: meta.GetId(),
+	})
+}

@@ -1,0 +1,146 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/seal"
+	"github.com/cuemby/warren/internal/worker/runtime"
+)
+
+const (
+	secretsPath = "/run/secrets"
+	// secretMode lets an image's own user read, as Docker does.
+	secretMode os.FileMode = 0o444
+	// Files take whole pages of memory; directories and slack beside them.
+	secretPage  = 4096
+	secretSlack = 64 << 10
+)
+
+// delivered is one version of a secret that lies in a task's directory.
+type delivered struct {
+	ID      string `json:"id"`
+	Version uint64 `json:"version"`
+	Target  string `json:"target"`
+}
+
+// secretHook has the values of the task's pins in memory. They stay there
+// while a container is restarted in place, so that this needs no manager.
+type secretHook struct{}
+
+func (secretHook) prepare(ctx context.Context, t *task, want *warrenv1.Task) error {
+	pins := want.GetSecrets()
+	t.ready.secrets, t.ready.delivered = nil, t.progress.Secrets
+	if len(pins) == 0 {
+		return nil
+	}
+	dir, err := t.a.cfg.Secrets.Mount(t.id, secretSpace(pins))
+	if err != nil {
+		return err
+	}
+	t.ready.secrets = &runtime.Mount{Source: dir, Target: secretsPath, ReadOnly: true}
+	var there []delivered
+	for _, pin := range pins {
+		there = append(there, deliveredAs(pin))
+	}
+	if slices.Equal(there, t.progress.Secrets) {
+		return nil
+	}
+	if err := t.a.deliver(ctx, t.id, pins); err != nil {
+		return err
+	}
+	t.ready.delivered = there
+	return nil
+}
+
+func (secretHook) undo(_ context.Context, t *task, _ *warrenv1.Task) error {
+	if err := t.a.cfg.Secrets.Wipe(t.id); err != nil {
+		return err
+	}
+	t.progress.Secrets = nil
+	return nil
+}
+
+func deliveredAs(pin *warrenv1.SecretPin) delivered {
+	return delivered{ID: pin.GetSecretId(), Version: pin.GetVersion(), Target: pin.GetTarget()}
+}
+
+// secretSpace is how many bytes of memory the values of pins need at most.
+func secretSpace(pins []*warrenv1.SecretPin) uint64 {
+	space := uint64(secretSlack)
+	for _, pin := range pins {
+		files := uint64(max(1, len(pin.GetKeys())))
+		space += (pin.GetSize()/secretPage+1)*secretPage + 2*files*secretPage
+	}
+	return space
+}
+
+// deliver fetches the values of a task's pins, sealed to a key that is made
+// for this call alone, and writes each as soon as it is opened.
+func (a *Agent) deliver(ctx context.Context, taskID string, pins []*warrenv1.SecretPin) error {
+	m, err := a.link.manager()
+	if err != nil {
+		return waiting("its secrets are not on this node, and no manager answers to send them")
+	}
+	key, err := seal.GenerateEnvelopeKey()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := m.client.FetchSecrets(ctx, &warrenv1.FetchSecretsRequest{TaskId: taskID, SealingKey: key.PublicKey()})
+	if err != nil {
+		return fmt.Errorf("fetch secrets: %w", err)
+	}
+	for _, pin := range pins {
+		fetched, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("fetch secrets: the manager did not send %s", pin.GetSecret())
+		}
+		if err != nil {
+			return fmt.Errorf("fetch secret %s: %w", pin.GetSecret(), err)
+		}
+		if fetched.GetSecretId() != pin.GetSecretId() || fetched.GetVersion() != pin.GetVersion() {
+			return fmt.Errorf("fetch secret %s: the manager sent %s, version %d, instead of version %d",
+				pin.GetSecret(), fetched.GetSecretId(), fetched.GetVersion(), pin.GetVersion())
+		}
+		for _, item := range fetched.GetItems() {
+			info := seal.ToTaskInfo(m.clusterID, m.nodeID, taskID, pin.GetSecretId(), pin.GetVersion(), item.GetKey())
+			if err := a.deliverItem(key, info, taskID, pin, item); err != nil {
+				return fmt.Errorf("secret %s: %w", pin.GetSecret(), err)
+			}
+		}
+	}
+	return nil
+}
+
+func (a *Agent) deliverItem(key *seal.EnvelopeKey, info []byte, taskID string, pin *warrenv1.SecretPin, item *warrenv1.SealedItem) error {
+	value, err := key.Open(info, item.GetCiphertext())
+	if err != nil {
+		return err
+	}
+	defer value.Destroy()
+	return a.cfg.Secrets.Write(taskID, pin.GetTarget(), item.GetKey(), secretMode, 0, 0, value)
+}
+
+// dropSecrets takes what is pinned no longer out of the running container.
+func (t *task) dropSecrets(want *warrenv1.Task) error {
+	for i := len(t.progress.Secrets) - 1; i >= 0; i-- {
+		d := t.progress.Secrets[i]
+		if slices.ContainsFunc(want.GetSecrets(), func(pin *warrenv1.SecretPin) bool { return deliveredAs(pin) == d }) {
+			continue
+		}
+		if err := t.a.cfg.Secrets.Remove(t.id, d.Target); err != nil {
+			return err
+		}
+		t.progress.Secrets = slices.Delete(slices.Clone(t.progress.Secrets), i, i+1)
+		t.log.Info("a secret was taken out of the running task", "secret", d.ID)
+		t.save()
+	}
+	return nil
+}
