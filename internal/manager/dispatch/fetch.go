@@ -78,7 +78,7 @@ func (d *Dispatcher) FetchRegistry(ctx context.Context, r *warrenv1.FetchRegistr
 	if err != nil || len(items) != 1 {
 		return nil, err
 	}
-	return &warrenv1.FetchRegistryResponse{Registry: registry, Password: items[0]}, nil
+	return &warrenv1.FetchRegistryResponse{Registry: registry, Password: items[0], PasswordVersion: password.GetVersion()}, nil
 }
 
 // assigned returns the calling node and one of its tasks, as of now, not as of
