@@ -43,12 +43,14 @@ type Images interface {
 type Containers interface {
 	// Create makes the container and its root filesystem, not its process.
 	Create(ctx context.Context, c Container) error
-	// Start runs the container's process; on a running one it does nothing.
+	// Start runs the container's process; on one that runs or has ended it
+	// does nothing: to run it again, delete it and create it anew.
 	Start(ctx context.Context, id string) error
-	// Signal is delivered to the container's first process.
+	// Signal is delivered to the container's first process, if it runs.
 	Signal(ctx context.Context, id string, signal syscall.Signal) error
-	// Delete kills what still runs and removes the container, its root
-	// filesystem and its log files.
+	// Delete kills what still runs and removes the container and its root
+	// filesystem. Its log files stay, since a container that is started anew
+	// goes on writing them; logs.Remove removes them.
 	Delete(ctx context.Context, id string) error
 	// Status returns ErrNotFound for an unknown container.
 	Status(ctx context.Context, id string) (Status, error)
@@ -56,6 +58,7 @@ type Containers interface {
 	ContainerIDs(ctx context.Context) ([]string, error)
 	// Wait returns once the container's process has ended, at once when it
 	// already has, also if that happened while this program was not running.
+	// A container that was never started is an error.
 	Wait(ctx context.Context, id string) (Exit, error)
 	// Exec runs a further process in a running container and returns its
 	// exit code when it has ended.

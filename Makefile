@@ -1,0 +1,65 @@
+# Warren's build. Everything it makes is in bin/ and .cache/.
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X github.com/cuemby/warren/internal/version.Version=$(VERSION)
+HELPERS  := internal/worker/runtime/helpers
+PROGRAMS := .cache/helpers/containerd-shim-runc-v2 .cache/helpers/runc .cache/helpers/warren-log
+PACKED   := $(patsubst .cache/helpers/%,$(HELPERS)/%.zst,$(PROGRAMS))
+
+.DEFAULT_GOAL := build
+
+## build: bin/warren, one static binary with everything inside
+.PHONY: build
+build: helpers
+	CGO_ENABLED=0 $(GO) build -trimpath -tags embed_helpers -ldflags '$(LDFLAGS)' -o bin/warren ./cmd/warren
+
+## helpers: the programs that are embedded, built when their versions change
+.PHONY: helpers
+helpers: $(PACKED)
+
+$(PACKED) &: $(PROGRAMS) $(HELPERS)/pack/main.go
+	$(GO) run ./$(HELPERS)/pack $(HELPERS) $(PROGRAMS)
+
+# The versions are all that the foreign two depend on; this file changes with
+# them alone, where go.mod changes with every library.
+.cache/versions: go.mod Makefile
+	@mkdir -p .cache/helpers
+	@{ $(GO) version; $(GO) list -m github.com/containerd/containerd/v2 github.com/opencontainers/runc; } > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+.cache/helpers/containerd-shim-runc-v2: .cache/versions
+	CGO_ENABLED=0 $(GO) build -trimpath -tags no_grpc -ldflags '-s -w' -o $@ github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2
+
+.cache/helpers/runc: .cache/versions | libseccomp
+	CGO_ENABLED=1 $(GO) build -trimpath -tags 'seccomp urfave_cli_no_docs netgo osusergo' -ldflags '-s -w -extldflags -static' -o $@ github.com/opencontainers/runc
+
+.cache/helpers/warren-log: .cache/versions cmd/warren-log/main.go $(filter-out %_test.go,$(wildcard internal/worker/runtime/logs/*.go))
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/warren-log
+
+# runc is C where it filters system calls.
+.PHONY: libseccomp
+libseccomp:
+	@for missing in $$(command -v gcc >/dev/null || echo gcc libc6-dev) \
+		$$(test -e /usr/include/seccomp.h || echo libseccomp-dev); do \
+		if [ "$$(id -u)" = 0 ]; then apt-get install -y -q "$$missing"; \
+		else echo "missing: run 'sudo apt-get install $$missing'" >&2; exit 1; fi || exit 1; \
+	done
+
+## images: the images of tests and the demo, from Debian's packages
+.PHONY: images
+images: .cache/images/busybox.tar .cache/images/postgres.tar
+
+.cache/images/%.tar: $(wildcard internal/testkit/image/*.go internal/testkit/image/cmd/*.go internal/testkit/image/*.sh)
+	@mkdir -p $(@D)
+	$(GO) run ./internal/testkit/image/cmd $* $@
+
+## generate: the Go code of the .proto files
+.PHONY: generate
+generate:
+	$(GO) tool -modfile=tools/go.mod buf generate
+
+## clean: removes all that was built
+.PHONY: clean
+clean:
+	rm -rf bin .cache $(HELPERS)/*.zst $(HELPERS)/*.sum

@@ -1,0 +1,57 @@
+package containerd
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+
+	"github.com/containerd/log"
+	"github.com/sirupsen/logrus"
+)
+
+// withLogger makes containerd log to l what it says to this context's logger.
+func withLogger(ctx context.Context, l *slog.Logger) context.Context {
+	logger := logrus.New()
+	logger.SetOutput(io.Discard)
+	logger.SetLevel(logrus.DebugLevel)
+	logger.AddHook(slogHook{l.With("by", "containerd")})
+	setDefaultLogger(logger)
+	return log.WithLogger(ctx, logrus.NewEntry(logger))
+}
+
+var defaultLogger sync.Once
+
+// setDefaultLogger catches what containerd logs without a context.
+func setDefaultLogger(logger *logrus.Logger) {
+	defaultLogger.Do(func() { log.L = logrus.NewEntry(logger) })
+}
+
+// slogHook passes logrus' entries on. Containerd tells at level info what
+// only its own developers want to know, so that becomes debug.
+type slogHook struct{ log *slog.Logger }
+
+func (slogHook) Levels() []logrus.Level { return logrus.AllLevels }
+
+func (h slogHook) Fire(e *logrus.Entry) error {
+	level := slog.LevelDebug
+	switch {
+	case e.Level <= logrus.ErrorLevel:
+		level = slog.LevelError
+	case e.Level == logrus.WarnLevel:
+		level = slog.LevelWarn
+	}
+	ctx := e.Context
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if !h.log.Enabled(ctx, level) {
+		return nil
+	}
+	attrs := make([]slog.Attr, 0, len(e.Data))
+	for key, value := range e.Data {
+		attrs = append(attrs, slog.Any(key, value))
+	}
+	h.log.LogAttrs(ctx, level, e.Message, attrs...)
+	return nil
+}
