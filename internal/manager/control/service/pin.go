@@ -1,0 +1,38 @@
+package service
+
+import (
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/spec"
+)
+
+// pin resolves what the task's container names: volumes to their IDs, secrets
+// to their newest version. What is not there keeps an empty ID, and the task
+// is not placed; it is never given something else of that name later.
+func pin(tx *store.ReadTx, task *warrenv1.Task) error {
+	namespace := task.GetMeta().GetNamespace()
+	for _, m := range task.GetContainer().GetVolumes() {
+		volume, err := tx.Volumes().ByName(namespace, m.GetVolume())
+		if unlessNotFound(err) != nil {
+			return err
+		}
+		task.Volumes = append(task.Volumes, &warrenv1.VolumePin{
+			VolumeId: volume.GetMeta().GetId(), Volume: m.GetVolume(), Path: m.GetPath(),
+			ReadOnly: m.GetReadOnly(), NoCopy: m.GetNoCopy(),
+		})
+	}
+	for _, m := range task.GetContainer().GetSecrets() {
+		secret, err := tx.Secrets().ByName(namespace, m.GetSecret())
+		if unlessNotFound(err) != nil {
+			return err
+		}
+		p := &warrenv1.SecretPin{Secret: m.GetSecret(), Target: spec.SecretTarget(m)}
+		if versions := secret.GetVersions(); len(versions) > 0 {
+			newest := versions[len(versions)-1]
+			p.SecretId, p.Version = secret.GetMeta().GetId(), newest.GetNumber()
+			p.Size, p.Keys = newest.GetSize(), newest.GetKeys()
+		}
+		task.Secrets = append(task.Secrets, p)
+	}
+	return nil
+}
