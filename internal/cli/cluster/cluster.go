@@ -1,0 +1,18 @@
+// Package cluster has the verbs of `warren cluster`.
+package cluster
+
+import (
+	"context"
+
+	"github.com/cuemby/warren/internal/cli/command"
+	"github.com/cuemby/warren/internal/cli/nodeflags"
+	"github.com/spf13/cobra"
+)
+
+// Init makes a cluster and runs its first node until ctx ends.
+type Init func(ctx context.Context, o nodeflags.Options) error
+
+// New makes `warren cluster`.
+func New(s *command.Shell, init Init) *cobra.Command {
+	return command.Group("cluster", "Create a cluster and look at it", newInit(init), newInfo(s))
+}

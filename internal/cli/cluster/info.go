@@ -1,0 +1,46 @@
+package cluster
+
+import (
+	"context"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/cli/command"
+	"github.com/cuemby/warren/internal/cli/view"
+	"github.com/cuemby/warren/internal/client"
+	"github.com/spf13/cobra"
+)
+
+var noun = command.Noun[view.Cluster]{
+	Kind: "cluster",
+	Sheet: func(s *command.Sheet, v view.Cluster) {
+		s.Field("ID", v.ID)
+		s.Some("Name", v.Name)
+		s.Field("Leader", v.Leader)
+		s.Field("Manager", v.Manager)
+		s.Field("Version", v.Version)
+		s.Field("Unlock Key Fingerprint", v.UnlockKeyFingerprint)
+		s.Time("Created", v.CreatedAt)
+		if s.Wide() {
+			s.Field("CA Certificate", "\n"+v.CACertificate)
+		}
+	},
+}
+
+func newInfo(s *command.Shell) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "info",
+		Short: "Show which cluster this is, and who leads it",
+		Example: `  warren cluster info
+  warren cluster info -o json`,
+		Args: command.Names("", 0, 0),
+	}
+	format := command.BindFormat(cmd)
+	cmd.RunE = s.Calling(func(ctx context.Context, c *client.Client, _ []string) error {
+		v, err := c.Clusters.GetCluster(ctx, &warrenv1.GetClusterRequest{})
+		if err != nil {
+			return err
+		}
+		return command.ShowOne(s, noun, *format, view.NewCluster(v, c.Address()))
+	})
+	return cmd
+}

@@ -1,0 +1,24 @@
+package cluster
+
+import (
+	"github.com/cuemby/warren/internal/cli/command"
+	"github.com/cuemby/warren/internal/cli/nodeflags"
+	"github.com/spf13/cobra"
+)
+
+func newInit(init Init) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Create a cluster and run its first node",
+		Long: `Create a cluster, and run this machine as its first manager and worker until
+interrupted. Whoever types it gets an administrator's certificate in ~/.warren.
+
+The unlock key is shown once, on a terminal only: whoever restores a backup on
+another machine needs it. Later the node is started with "warren manager start".`,
+		Example: `  sudo warren cluster init
+  sudo warren cluster init --data-dir /srv/warren --listen-addr 10.0.0.1:8080`,
+		Args: command.Names("", 0, 0),
+	}
+	nodeflags.Run(cmd, init)
+	return cmd
+}

@@ -1,0 +1,13 @@
+package image
+
+import (
+	"github.com/cuemby/warren/internal/cli/command"
+	"github.com/spf13/cobra"
+)
+
+func newList(s *command.Shell) *cobra.Command {
+	return command.NewList(s, Noun, command.Doc{
+		Short:   "List the images of all nodes",
+		Example: `  warren image list`,
+	})
+}

@@ -1,0 +1,85 @@
+package secret
+
+import (
+	"context"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/cli/command"
+	"github.com/cuemby/warren/internal/cli/view"
+	"github.com/cuemby/warren/internal/client"
+	"github.com/cuemby/warren/internal/seal"
+	"github.com/cuemby/warren/internal/spec"
+	"github.com/spf13/cobra"
+)
+
+func newCreate(s *command.Shell) *cobra.Command {
+	var (
+		from   source
+		labels []string
+	)
+	r := &warrenv1.CreateSecretRequest{Namespace: spec.DefaultNamespace}
+	cmd := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Create a secret",
+		Long: `Create a secret of at most 1 MB. Containers find it at /run/secrets/NAME, with
+exactly the bytes that were given. It is sealed before it leaves this program.`,
+		Example: `  echo -n "mySecurePassword" | warren secret create db-password --from-stdin
+  warren secret create tls-cert --from-file /path/to/cert.pem
+  warren secret create db-password --from-literal password=mySecurePassword123`,
+		Args:              command.Names(spec.KindSecret, 1, 1),
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	created := command.NewCreated(cmd, Noun)
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		r.Name = args[0]
+		if err := from.check(cmd); err != nil {
+			return err
+		}
+		if err := spec.ValidName(spec.KindSecret, r.Name); err != nil {
+			return err
+		}
+		if r.Labels, err = spec.ParseLabels(labels); err != nil {
+			return err
+		}
+		items, err := from.read(r.Name, s.In)
+		if err != nil {
+			return err
+		}
+		defer destroy(items)
+		return s.Calling(func(ctx context.Context, c *client.Client, _ []string) error {
+			v, err := create(ctx, s, c, r, items)
+			if err != nil {
+				return err
+			}
+			return created.Show(s, view.NewSecret(v), "created")
+		})(cmd, args)
+	}
+	from.bind(cmd)
+	cmd.Flags().StringArrayVarP(&labels, "label", "l", nil, "label: KEY=VALUE (repeatable)")
+	return cmd
+}
+
+// create seals every value to the cluster's key, bound to the name it gets, and
+// sends only that.
+func create(ctx context.Context, s *command.Shell, c *client.Client, r *warrenv1.CreateSecretRequest, items []item) (v *warrenv1.Secret, err error) {
+	err = s.Wait(ctx, "Creating secret "+r.Name, func(ctx context.Context) error {
+		cluster, err := c.Clusters.GetCluster(ctx, &warrenv1.GetClusterRequest{})
+		if err != nil {
+			return err
+		}
+		for _, i := range items {
+			info := seal.ToClusterInfo(cluster.GetId(), r.Namespace, r.Name, i.key)
+			sealed, err := seal.SealTo(cluster.GetSealingKey(), info, i.value)
+			if err != nil {
+				return err
+			}
+			r.Items = append(r.Items, &warrenv1.SealedItem{Key: i.key, Ciphertext: sealed})
+		}
+		if err := spec.ValidateSecret(r); err != nil {
+			return err
+		}
+		v, err = c.Secrets.CreateSecret(ctx, r)
+		return err
+	})
+	return v, err
+}

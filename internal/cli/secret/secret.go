@@ -1,0 +1,61 @@
+// Package secret has the verbs of `warren secret`.
+package secret
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/cli/command"
+	"github.com/cuemby/warren/internal/cli/view"
+	"github.com/cuemby/warren/internal/client"
+	"github.com/cuemby/warren/internal/spec"
+	"github.com/spf13/cobra"
+)
+
+// New makes `warren secret`.
+func New(s *command.Shell) *cobra.Command {
+	return command.Group("secret", "Manage secrets: values that are never on a disk in the clear",
+		newCreate(s), newList(s), newInspect(s), newDelete(s))
+}
+
+// Noun is how secrets are fetched and shown.
+var Noun = command.Noun[view.Secret]{
+	Kind: spec.KindSecret,
+	ID:   func(v view.Secret) string { return v.ID },
+	Name: func(v view.Secret) string { return v.Name },
+	List: func(ctx context.Context, c *client.Client, labels []string) ([]view.Secret, error) {
+		r, err := c.Secrets.ListSecrets(ctx, &warrenv1.Filter{Labels: labels})
+		return view.All(r.GetSecrets(), view.NewSecret), err
+	},
+	Get: func(ctx context.Context, c *client.Client, ref string) (view.Secret, error) {
+		v, err := c.Secrets.GetSecret(ctx, &warrenv1.Ref{NameOrId: ref})
+		return view.NewSecret(v), err
+	},
+	Columns: append([]command.Column[view.Secret]{
+		command.Text("NAME", func(v view.Secret) string { return v.Name }),
+		command.Text("SIZE", func(v view.Secret) string { return spec.FormatSize(v.Size) }),
+		command.Age("CREATED", func(v view.Secret) time.Time { return v.CreatedAt }),
+	}, command.OnlyWide(
+		command.Text("ID", func(v view.Secret) string { return v.ID }),
+		command.Text("VERSION", func(v view.Secret) string { return fmt.Sprint(v.Version) }),
+		command.Text("KEYS", func(v view.Secret) string { return strings.Join(v.Keys, ",") }),
+		command.Text("LABELS", func(v view.Secret) string { return command.Pairs(v.Labels) }),
+	)...),
+	Sheet: sheet,
+}
+
+func sheet(s *command.Sheet, v view.Secret) {
+	s.Field("Name", v.Name)
+	s.Field("ID", v.ID)
+	s.Field("Size", spec.FormatSizeLong(v.Size))
+	s.Time("Created", v.CreatedAt)
+	s.List("Used By", view.Strings(v.UsedBy))
+	if s.Wide() {
+		s.Fieldf("Version", "%d", v.Version)
+		s.SomeList("Keys", v.Keys)
+		s.Pairs("Labels", v.Labels)
+	}
+}

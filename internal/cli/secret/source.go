@@ -1,0 +1,130 @@
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/cuemby/warren/internal/cli/command"
+	"github.com/cuemby/warren/internal/seal"
+	"github.com/cuemby/warren/internal/spec"
+	"github.com/spf13/cobra"
+)
+
+// item is one value of a secret; the key is empty for a secret that is one
+// file.
+type item struct {
+	key   string
+	value *seal.Plaintext
+}
+
+// source is where a secret's value comes from: exactly one of them.
+type source struct {
+	literals []string
+	file     string
+	stdin    bool
+}
+
+func (src *source) bind(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&src.literals, "from-literal", nil,
+		"KEY=VALUE; the secret is the VALUE. Others can see it in the list of processes and in the shell's history: prefer --from-stdin. Repeated, the secret is a directory with one file per KEY")
+	flags.StringVar(&src.file, "from-file", "", "the secret is what this file contains")
+	flags.BoolVar(&src.stdin, "from-stdin", false, "the secret is what is piped in")
+}
+
+// check asks for exactly one source.
+func (src *source) check(cmd *cobra.Command) error {
+	given := 0
+	for _, flag := range []string{"from-literal", "from-file", "from-stdin"} {
+		if cmd.Flags().Changed(flag) {
+			given++
+		}
+	}
+	switch {
+	case given == 0:
+		return command.Usagef(cmd, "the secret has no value: give --from-literal, --from-file or --from-stdin")
+	case given > 1:
+		return command.Usagef(cmd, "the secret has two values: give only one of --from-literal, --from-file and --from-stdin")
+	}
+	return nil
+}
+
+// read returns the values; the caller destroys them.
+func (src *source) read(name string, stdin io.Reader) ([]item, error) {
+	switch {
+	case len(src.literals) > 0:
+		return readLiterals(name, src.literals)
+	case src.stdin:
+		return one(name, stdin)
+	}
+	f, err := os.Open(src.file)
+	if err != nil {
+		return nil, fmt.Errorf("read the value of secret %q: %w", name, err)
+	}
+	defer f.Close()
+	return one(name, f)
+}
+
+func one(name string, r io.Reader) ([]item, error) {
+	value, err := readValue(name, r)
+	if err != nil {
+		return nil, err
+	}
+	return []item{{value: value}}, nil
+}
+
+// readValue reads one value into protected memory. It stops one byte behind
+// the limit, so that an endless stream is refused rather than read.
+func readValue(name string, r io.Reader) (*seal.Plaintext, error) {
+	buffer, err := seal.NewPlaintext(spec.MaxSecretBytes + 1)
+	if err != nil {
+		return nil, err
+	}
+	defer buffer.Destroy()
+	n, err := io.ReadFull(r, buffer.Bytes())
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("read the value of secret %q: %w", name, err)
+	}
+	if err := spec.SecretSize(name, uint64(n)); err != nil {
+		return nil, err
+	}
+	value, err := seal.NewPlaintext(n)
+	if err != nil {
+		return nil, err
+	}
+	copy(value.Bytes(), buffer.Bytes())
+	return value, nil
+}
+
+func readLiterals(name string, literals []string) (items []item, err error) {
+	defer func() {
+		if err != nil {
+			destroy(items)
+		}
+	}()
+	var total uint64
+	for _, literal := range literals {
+		key, text, err := spec.ParseLiteral(literal)
+		if err != nil {
+			return items, err
+		}
+		value, err := seal.PlaintextFrom([]byte(text))
+		if err != nil {
+			return items, err
+		}
+		items = append(items, item{key, value})
+		total += uint64(value.Len())
+	}
+	if len(items) == 1 {
+		items[0].key = "" // a single value is a file, whatever its key is called
+	}
+	return items, spec.SecretSize(name, total)
+}
+
+func destroy(items []item) {
+	for _, i := range items {
+		i.value.Destroy()
+	}
+}

@@ -1,0 +1,14 @@
+package service
+
+import (
+	"github.com/cuemby/warren/internal/cli/command"
+	"github.com/spf13/cobra"
+)
+
+func newList(s *command.Shell) *cobra.Command {
+	return command.NewList(s, Noun, command.Doc{
+		Short: "List services",
+		Example: `  warren service list
+  warren service list --watch`,
+	})
+}

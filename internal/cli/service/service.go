@@ -1,0 +1,75 @@
+// Package service has the verbs of `warren service`.
+package service
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/cli/command"
+	"github.com/cuemby/warren/internal/cli/view"
+	"github.com/cuemby/warren/internal/client"
+	"github.com/cuemby/warren/internal/spec"
+	"github.com/spf13/cobra"
+)
+
+// New makes `warren service`.
+func New(s *command.Shell) *cobra.Command {
+	return command.Group("service", "Manage services: what should run, and how often",
+		newCreate(s), newList(s), newInspect(s), newScale(s), newStop(s), newStart(s), newDelete(s), newLogs(s))
+}
+
+// Noun is how services are fetched and shown.
+var Noun = command.Noun[view.Service]{
+	Kind: spec.KindService,
+	ID:   func(v view.Service) string { return v.ID },
+	Name: func(v view.Service) string { return v.Name },
+	List: func(ctx context.Context, c *client.Client, labels []string) ([]view.Service, error) {
+		r, err := c.Services.ListServices(ctx, &warrenv1.Filter{Labels: labels})
+		return view.All(r.GetServices(), view.NewService), err
+	},
+	Get: func(ctx context.Context, c *client.Client, ref string) (view.Service, error) {
+		v, err := c.Services.GetService(ctx, &warrenv1.Ref{NameOrId: ref})
+		return view.NewService(v), err
+	},
+	Columns: append([]command.Column[view.Service]{
+		command.Text("NAME", func(v view.Service) string { return v.Name }),
+		command.Text("IMAGE", func(v view.Service) string { return v.Image }),
+		command.Text("REPLICAS", func(v view.Service) string { return v.Ratio() }),
+		command.Text("STATE", func(v view.Service) string { return v.State }),
+		command.Age("CREATED", func(v view.Service) time.Time { return v.CreatedAt }),
+	}, command.OnlyWide(
+		command.Text("ID", func(v view.Service) string { return v.ID }),
+		command.Text("NETWORK", func(v view.Service) string { return v.Network }),
+		command.Text("VOLUMES", func(v view.Service) string { return strings.Join(view.Strings(v.Volumes), ",") }),
+		command.Text("SECRETS", func(v view.Service) string {
+			return strings.Join(view.All(v.Secrets, func(m view.SecretMount) string { return m.Secret }), ",")
+		}),
+		command.Text("LABELS", func(v view.Service) string { return command.Pairs(v.Labels) }),
+	)...),
+	Sheet: sheet,
+}
+
+func sheet(s *command.Sheet, v view.Service) {
+	s.Field("Name", v.Name)
+	s.Field("ID", v.ID)
+	s.Field("Image", v.Image)
+	s.Some("Command", command.Quote(v.Args))
+	s.Some("User", v.User)
+	s.Field("State", v.State)
+	s.Some("Reason", v.Message)
+	s.Fieldf("Replicas", "%s running", v.Ratio())
+	s.Field("Network", v.Network)
+	s.List("Volumes", view.Strings(v.Volumes))
+	s.List("Secrets", view.Strings(v.Secrets))
+	s.SomeList("Env", view.Strings(v.Env))
+	s.Pairs("Labels", v.Labels)
+	s.List("Tasks", view.Strings(v.Tasks))
+	s.SomeList("Warnings", v.Warnings)
+	s.Time("Created", v.CreatedAt)
+	if s.Wide() {
+		s.Fieldf("Stop Timeout", "%gs", v.StopTimeout)
+		s.Fieldf("Spec Version", "%d", v.Version)
+	}
+}

@@ -1,0 +1,80 @@
+package view
+
+import (
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/spec"
+)
+
+// Container is what is run and what it sees.
+type Container struct {
+	Image   string        `json:"image"`
+	Args    []string      `json:"args"`
+	Env     []EnvVar      `json:"env"`
+	User    string        `json:"user,omitempty"`
+	Network string        `json:"network"`
+	Volumes []VolumeMount `json:"volumes"`
+	Secrets []SecretMount `json:"secrets"`
+	// StopTimeout is in seconds.
+	StopTimeout float64 `json:"stop_timeout_seconds"`
+}
+
+// EnvVar is one environment variable.
+type EnvVar struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// String is the variable as a shell writes it.
+func (e EnvVar) String() string { return e.Name + "=" + e.Value }
+
+// VolumeMount is a volume at a path of the container.
+type VolumeMount struct {
+	Volume   string `json:"volume"`
+	Path     string `json:"path"`
+	ReadOnly bool   `json:"read_only"`
+	NoCopy   bool   `json:"no_copy"`
+}
+
+// String is the mount as --volume takes it.
+func (m VolumeMount) String() string {
+	s := m.Volume + ":" + m.Path
+	if m.ReadOnly {
+		s += ":ro"
+	}
+	if m.NoCopy {
+		s += ":nocopy"
+	}
+	return s
+}
+
+// SecretMount is a secret at a path of the container.
+type SecretMount struct {
+	Secret string `json:"secret"`
+	Path   string `json:"path"`
+}
+
+// String is the mount as inspect prints it.
+func (m SecretMount) String() string { return m.Secret + " at " + m.Path }
+
+func newContainer(c *warrenv1.ContainerSpec) Container {
+	stop := spec.DefaultStopTimeout
+	if c.GetStopTimeout() != nil {
+		stop = c.GetStopTimeout().AsDuration()
+	}
+	return Container{
+		Image: c.GetImage(),
+		Args:  append([]string{}, c.GetArgs()...),
+		Env: All(c.GetEnv(), func(e *warrenv1.EnvVar) EnvVar {
+			return EnvVar{Name: e.GetName(), Value: e.GetValue()}
+		}),
+		User:    c.GetUser(),
+		Network: spec.NetworkModeName(c.GetNetwork()),
+		Volumes: All(c.GetVolumes(), func(m *warrenv1.VolumeMount) VolumeMount {
+			return VolumeMount{Volume: m.GetVolume(), Path: m.GetPath(), ReadOnly: m.GetReadOnly(), NoCopy: m.GetNoCopy()}
+		}),
+		Secrets: All(c.GetSecrets(), func(m *warrenv1.SecretMount) SecretMount {
+			return SecretMount{Secret: m.GetSecret(), Path: spec.SecretsDir + "/" + spec.SecretTarget(m)}
+		}),
+		StopTimeout: stop.Seconds(),
+	}
+}

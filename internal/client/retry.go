@@ -1,0 +1,81 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"strings"
+)
+
+// RequestIDKey is the metadata key of a mutating call's ID. A manager that has
+// seen the ID answers with what the first call did instead of doing it again,
+// which is what makes it safe to repeat a call whose outcome is unknown.
+const RequestIDKey = "warren-request-id"
+
+const firstPause = 100 * time.Millisecond
+
+// patience is for how long a call is repeated while no manager answers.
+type patience time.Duration
+
+// unary repeats a call that met no manager. Every repetition carries the same
+// request ID.
+func (p patience) unary(ctx context.Context, method string, req, reply any,
+	cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if mutating(method) {
+		ctx = metadata.AppendToOutgoingContext(ctx, RequestIDKey, rand.Text())
+	}
+	end := time.Now().Add(time.Duration(p))
+	for pause := firstPause; ; pause *= 2 {
+		err := invoke(ctx, method, req, reply, cc, opts...)
+		if !unanswered(err) || time.Now().Add(pause).After(end) {
+			return decode(err)
+		}
+		select {
+		case <-ctx.Done():
+			return decode(err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+func unanswered(err error) bool {
+	st, ok := status.FromError(err)
+	return ok && st.Code() == codes.Unavailable && !answered(st)
+}
+
+// mutating reads the method's own declaration in the .proto.
+func mutating(method string) bool {
+	name := protoreflect.FullName(strings.ReplaceAll(strings.TrimPrefix(method, "/"), "/", "."))
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
+	if err != nil {
+		return false
+	}
+	access, _ := proto.GetExtension(d.Options(), warrenv1.E_Access).(*warrenv1.Access)
+	return access.GetMutating()
+}
+
+// stream decodes the errors of streams. They are not repeated: what was
+// already sent or seen cannot be taken back.
+func stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn,
+	method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	s, err := open(ctx, desc, cc, method, opts...)
+	if err != nil {
+		return nil, decode(err)
+	}
+	return decodingStream{s}, nil
+}
+
+type decodingStream struct{ grpc.ClientStream }
+
+func (s decodingStream) SendMsg(m any) error { return decode(s.ClientStream.SendMsg(m)) }
+func (s decodingStream) RecvMsg(m any) error { return decode(s.ClientStream.RecvMsg(m)) }
