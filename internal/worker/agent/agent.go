@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/worker/network"
 	"github.com/cuemby/warren/internal/worker/runtime"
+	"github.com/cuemby/warren/internal/worker/secretfs"
 	"github.com/cuemby/warren/internal/worker/volume"
 )
 
@@ -26,15 +26,11 @@ import (
 type Dialer func(ctx context.Context) (*grpc.ClientConn, error)
 
 // Secrets is the memory that secrets lie in while their task runs; package
-// secretfs implements it.
+// secretfs implements it, and says what its methods promise.
 type Secrets interface {
-	// Mount makes the task's directory, or finds it there.
-	Mount(taskID string, size uint64) (dir string, err error)
-	// Write puts a value at target, or at target/key for a non-empty key.
-	Write(taskID, target, key string, mode os.FileMode, uid, gid int, value *seal.Plaintext) error
-	// Remove takes a target out of the directory. Gone is no error.
+	Mount(taskID string, capacity uint64) (dir string, err error)
+	Write(taskID string, file secretfs.File, value *seal.Plaintext) error
 	Remove(taskID, target string) error
-	// Wipe removes the directory with everything in it. Gone is no error.
 	Wipe(taskID string) error
 }
 
@@ -51,8 +47,10 @@ type Config struct {
 	Runtime runtime.Runtime
 	Volumes *volume.Manager
 	Network network.Network
-	Secrets Secrets
-	Log     *slog.Logger
+	// OpenSecrets is called once, with the tasks whose secrets are to be kept:
+	// a container that runs, or is restarted in place, needs them.
+	OpenSecrets func(live []string) (Secrets, error)
+	Log         *slog.Logger
 }
 
 // Agent is the worker of one node. Its methods may be called from any
@@ -61,6 +59,7 @@ type Agent struct {
 	cfg     Config
 	log     *slog.Logger
 	state   *state
+	secrets Secrets
 	outbox  *outbox
 	link    link
 	images  images
@@ -79,7 +78,7 @@ type Agent struct {
 
 // New returns an agent that works once Run is called.
 func New(cfg Config) (*Agent, error) {
-	if cfg.DataDir == "" || cfg.Dial == nil || cfg.Runtime == nil || cfg.Volumes == nil || cfg.Network == nil || cfg.Secrets == nil {
+	if cfg.DataDir == "" || cfg.Dial == nil || cfg.Runtime == nil || cfg.Volumes == nil || cfg.Network == nil || cfg.OpenSecrets == nil {
 		return nil, errors.New("agent: the data directory, dialer, runtime, volumes, network and secrets must be set")
 	}
 	if cfg.Log == nil {
@@ -144,6 +143,12 @@ func (a *Agent) restore(ctx context.Context) error {
 		live = append(live, t.GetMeta().GetId())
 	}
 	if err := a.cfg.Network.Restore(ctx, live); err != nil {
+		return err
+	}
+	if a.rebooted {
+		live = nil // what there may be is of before
+	}
+	if a.secrets, err = a.cfg.OpenSecrets(live); err != nil {
 		return err
 	}
 	a.mu.Lock()

@@ -11,31 +11,30 @@ import (
 	"github.com/cuemby/warren/internal/worker/runtime"
 )
 
-// containerHook makes the container and starts its process, or starts the
-// process of the container that is there again.
+// containerHook makes the container and starts its process. One whose process
+// has ended is replaced: it begins with the image's own files again.
 type containerHook struct{}
 
 func (containerHook) prepare(ctx context.Context, t *task, want *warrenv1.Task) error {
-	_, err := t.a.cfg.Runtime.Status(ctx, t.id)
-	if errors.Is(err, runtime.ErrNotFound) {
-		if err := os.MkdirAll(t.a.logDir(t.id), 0o700); err != nil {
+	status, err := t.a.cfg.Runtime.Status(ctx, t.id)
+	switch {
+	case errors.Is(err, runtime.ErrNotFound):
+	case err != nil:
+		return err
+	case status.Running:
+		return nil // an earlier try was interrupted behind its start
+	default:
+		if err := t.a.cfg.Runtime.Delete(ctx, t.id); err != nil {
 			return err
 		}
-		err = t.a.cfg.Runtime.Create(ctx, t.container(want))
 	}
-	if err != nil {
+	if err := os.MkdirAll(t.a.logDir(t.id), 0o700); err != nil {
 		return err
 	}
-	if err := t.a.cfg.Runtime.Start(ctx, t.id); err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		// A container that does not start may be damaged: the next try makes
-		// another.
-		t.progress.Created = false
-		return errors.Join(err, t.a.cfg.Runtime.Delete(ctx, t.id))
+	if err := t.a.cfg.Runtime.Create(ctx, t.container(want)); err != nil {
+		return err
 	}
-	return nil
+	return t.a.cfg.Runtime.Start(ctx, t.id)
 }
 
 func (containerHook) undo(ctx context.Context, t *task, _ *warrenv1.Task) error {

@@ -25,18 +25,26 @@ func (t *task) reconcile(ctx context.Context, want *warrenv1.Task) outcome {
 		return t.anew(ctx, want, nil, "the machine restarted")
 	case !missing && status.Running:
 		return t.reattach(ctx, want)
-	case t.progress.Running && missing:
-		t.reconciled, t.progress.Created = true, false
-		return t.ended(want, nil, removedByOthers)
-	case t.progress.Running && status.Exit != nil:
-		t.reconciled = true
-		return t.ended(want, status.Exit, endReason(status.Exit.Code))
-	case !missing && !t.progress.Created:
-		return t.anew(ctx, want, nil, "") // made by half
 	}
-	// New, or it waits to be restarted in place.
 	t.reconciled = true
+	switch {
+	case t.unrecorded(status.Exit):
+		return t.ended(want, status.Exit, endReason(status.Exit.Code))
+	case t.progress.Running:
+		return t.ended(want, nil, removedByOthers)
+	}
+	// New, or its last end is known.
 	return outcome{verdict: done}
+}
+
+// unrecorded: the container ended while this program was not running, or was
+// killed before it wrote the end down.
+func (t *task) unrecorded(exit *runtime.Exit) bool {
+	if exit == nil {
+		return false
+	}
+	finished := t.status.Load().GetFinishedAt()
+	return t.progress.Running || finished == nil || exit.At.After(finished.AsTime())
 }
 
 // rebooted: the record says that the task was under way, but all progress of
@@ -53,7 +61,7 @@ func (t *task) reattach(ctx context.Context, want *warrenv1.Task) outcome {
 	}
 	t.log.Info("the container still runs and is taken up again")
 	t.reconciled = true
-	t.progress.Created, t.progress.Running = true, true
+	t.progress.Running = true
 	t.state(warrenv1.TaskState_TASK_STATE_RUNNING, "")
 	t.save()
 	return outcome{verdict: done}
@@ -76,13 +84,13 @@ func (t *task) recreate(ctx context.Context, want *warrenv1.Task, volume string)
 }
 
 // anew removes whatever there may be of the task, so that it begins from
-// nothing. why, unless empty, is the end of a container that ran.
+// nothing, and records why the container ended if one ran.
 func (t *task) anew(ctx context.Context, want *warrenv1.Task, exit *runtime.Exit, why string) outcome {
 	if err := t.release(ctx, want); err != nil {
 		return t.fail(ctx, fmt.Errorf("clear what is left of the task: %w", err))
 	}
 	t.reconciled, t.progress = true, progress{}
-	if s := t.status.Load(); why != "" && s.GetStartedAt() != nil {
+	if s := t.status.Load(); s.GetStartedAt() != nil {
 		at := time.Now()
 		if exit != nil {
 			at = exit.At

@@ -5,22 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/worker/runtime"
+	"github.com/cuemby/warren/internal/worker/secretfs"
 )
 
-const (
-	secretsPath = "/run/secrets"
-	// secretMode lets an image's own user read, as Docker does.
-	secretMode os.FileMode = 0o444
-	// Files take whole pages of memory; directories and slack beside them.
-	secretPage  = 4096
-	secretSlack = 64 << 10
-)
+// secretsPath is where a container finds its secrets.
+const secretsPath = "/run/secrets"
 
 // delivered is one version of a secret that lies in a task's directory.
 type delivered struct {
@@ -39,7 +33,7 @@ func (secretHook) prepare(ctx context.Context, t *task, want *warrenv1.Task) err
 	if len(pins) == 0 {
 		return nil
 	}
-	dir, err := t.a.cfg.Secrets.Mount(t.id, secretSpace(pins))
+	dir, err := t.a.secrets.Mount(t.id, secretSpace(pins))
 	if err != nil {
 		return err
 	}
@@ -59,7 +53,7 @@ func (secretHook) prepare(ctx context.Context, t *task, want *warrenv1.Task) err
 }
 
 func (secretHook) undo(_ context.Context, t *task, _ *warrenv1.Task) error {
-	if err := t.a.cfg.Secrets.Wipe(t.id); err != nil {
+	if err := t.a.secrets.Wipe(t.id); err != nil {
 		return err
 	}
 	t.progress.Secrets = nil
@@ -70,14 +64,17 @@ func deliveredAs(pin *warrenv1.SecretPin) delivered {
 	return delivered{ID: pin.GetSecretId(), Version: pin.GetVersion(), Target: pin.GetTarget()}
 }
 
-// secretSpace is how many bytes of memory the values of pins need at most.
+// secretSpace is how many bytes of memory the values of pins need. A pin knows
+// the size of all its keys together only, and each of them takes whole pages.
 func secretSpace(pins []*warrenv1.SecretPin) uint64 {
-	space := uint64(secretSlack)
+	var sizes []uint64
 	for _, pin := range pins {
-		files := uint64(max(1, len(pin.GetKeys())))
-		space += (pin.GetSize()/secretPage+1)*secretPage + 2*files*secretPage
+		sizes = append(sizes, pin.GetSize())
+		for range pin.GetKeys() {
+			sizes = append(sizes, 1)
+		}
 	}
-	return space
+	return secretfs.Capacity(sizes...)
 }
 
 // deliver fetches the values of a task's pins, sealed to a key that is made
@@ -125,7 +122,7 @@ func (a *Agent) deliverItem(key *seal.EnvelopeKey, info []byte, taskID string, p
 		return err
 	}
 	defer value.Destroy()
-	return a.cfg.Secrets.Write(taskID, pin.GetTarget(), item.GetKey(), secretMode, 0, 0, value)
+	return a.secrets.Write(taskID, secretfs.File{Target: pin.GetTarget(), Key: item.GetKey(), Mode: secretfs.DefaultMode}, value)
 }
 
 // dropSecrets takes what is pinned no longer out of the running container.
@@ -135,7 +132,7 @@ func (t *task) dropSecrets(want *warrenv1.Task) error {
 		if slices.ContainsFunc(want.GetSecrets(), func(pin *warrenv1.SecretPin) bool { return deliveredAs(pin) == d }) {
 			continue
 		}
-		if err := t.a.cfg.Secrets.Remove(t.id, d.Target); err != nil {
+		if err := t.a.secrets.Remove(t.id, d.Target); err != nil {
 			return err
 		}
 		t.progress.Secrets = slices.Delete(slices.Clone(t.progress.Secrets), i, i+1)

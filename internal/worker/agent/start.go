@@ -87,7 +87,7 @@ func (t *task) prepare(ctx context.Context, row []hook, want *warrenv1.Task) err
 
 // started says that the container runs.
 func (t *task) started() {
-	t.progress.Created, t.progress.Running = true, true
+	t.progress.Running = true
 	t.progress.Volumes = t.ready.identities
 	t.report(func(s *warrenv1.TaskStatus) {
 		if s.StartedAt != nil {
@@ -120,7 +120,6 @@ func (t *task) watch(ctx context.Context, want *warrenv1.Task) outcome {
 	case ctx.Err() != nil:
 		return outcome{verdict: done}
 	case errors.Is(err, runtime.ErrNotFound):
-		t.progress.Created = false
 		return t.ended(want, nil, removedByOthers)
 	case err != nil:
 		t.log.Error("waiting for the container failed; trying again", "error", err)

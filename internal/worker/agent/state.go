@@ -33,9 +33,6 @@ var (
 
 // progress is what was done for one task since the machine booted.
 type progress struct {
-	// Created: the container was made and started at least once, so that a
-	// further start restarts it in place.
-	Created bool `json:"created,omitempty"`
 	// Running: the container was started and its end is not recorded yet.
 	Running bool `json:"running,omitempty"`
 	// Failures in a row, and when the next try is due.

@@ -48,7 +48,7 @@ func (t *task) stop(ctx context.Context, want *warrenv1.Task) outcome {
 // recordStop records the end of a container that ran until now; an end that
 // was recorded before stays as it was.
 func (t *task) recordStop(exit *runtime.Exit) {
-	if !t.progress.Running {
+	if !t.progress.Running && !t.unrecorded(exit) {
 		return
 	}
 	t.progress.Running = false
