@@ -1,0 +1,174 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/manager/vault"
+	"github.com/cuemby/warren/internal/pki"
+	"github.com/cuemby/warren/internal/spec"
+)
+
+// Init makes a cluster of one node, manager and worker, and runs it until ctx
+// ends. The person whose home it is gets an administrator's certificate; the
+// unlock key is shown on terminal, which is nil when nobody looks at one.
+func Init(ctx context.Context, o Options, home *pki.Home, terminal io.Writer) error {
+	p, err := prepare(o, "sudo warren cluster init")
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if p.initialised {
+		return spec.Problemf(spec.Exists, "node", p.settings.NodeName, "%s is initialised already (cluster %s)", p.layout.Data, p.settings.ClusterID).
+			WithHint("warren manager start --data-dir %s", p.layout.Data)
+	}
+	if err := p.listen(); err != nil {
+		return err
+	}
+	if err := clearUnfinished(p.layout); err != nil {
+		return err
+	}
+	p.settings.Version, p.settings.Manager, p.settings.Worker = layoutVersion, true, true
+	p.settings.ClusterID = newClusterID()
+	p.settings.NodeID = spec.NodeID(p.settings.NodeName, random())
+	if err := writeFile(p.layout.unfinished(), nil, 0o600); err != nil {
+		return err
+	}
+	state, err := openState(ctx, p, true)
+	if err != nil {
+		return err
+	}
+	keys, err := found(ctx, p, state.store, home)
+	if err != nil {
+		return errors.Join(err, state.close())
+	}
+	if err := p.finishInit(); err != nil {
+		return errors.Join(err, state.close())
+	}
+	announce(terminal, p, keys, home)
+	keys.Unlock.Destroy()
+	return p.run(ctx, state, keys.Vault)
+}
+
+// finishInit is the one step that makes the node an initialised one.
+func (p *prepared) finishInit() error {
+	if err := p.settings.save(p.layout); err != nil {
+		return err
+	}
+	if err := os.Remove(p.layout.unfinished()); err != nil {
+		return err
+	}
+	return syncDir(p.layout.Data)
+}
+
+// clearUnfinished takes away what an init that was killed half way had made.
+// Nothing of it was ever acknowledged. Without its mark, what looks like state
+// is somebody's, and stays.
+func clearUnfinished(l Layout) error {
+	if _, err := os.Stat(l.unfinished()); errors.Is(err, fs.ErrNotExist) {
+		for _, path := range []string{filepath.Join(l.state(), "warren.db"), filepath.Join(l.state(), "raft"), l.unlockKey()} {
+			if _, err := os.Lstat(path); err == nil {
+				return spec.Problemf(spec.Exists, "node", "", "%s holds a cluster's state, but no %s", l.Data, filepath.Base(l.settings())).
+					WithHint("restore %s from a backup of the directory, or choose another --data-dir", l.settings())
+			}
+		}
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, dir := range []string{l.state(), l.keys(), l.identity()} {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return directories(l)
+}
+
+// found writes everything that a new cluster consists of.
+func found(ctx context.Context, p *prepared, s *store.Store, home *pki.Home) (*vault.Created, error) {
+	now := time.Now()
+	keys, err := vault.Create(p.settings.ClusterID, p.settings.NodeName, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeFile(p.layout.unlockKey(), []byte(keys.Unlock.Format()+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	err = s.Update(ctx, func(tx *store.Tx) error {
+		node := &warrenv1.Node{
+			Meta: &warrenv1.Meta{
+				Id: p.settings.NodeID, Name: p.settings.NodeName,
+				CreatedAt: timestamppb.New(now), UpdatedAt: timestamppb.New(now),
+			},
+			Roles: nodeRoles(p.settings),
+		}
+		return errors.Join(tx.Cluster().Put(keys.Cluster), tx.ClusterKeys().Put(keys.Keys), tx.Nodes().Create(node))
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := issueNodeCertificate(p, keys.Vault, now); err != nil {
+		return nil, err
+	}
+	admin := pki.Identity{ClusterID: p.settings.ClusterID, Roles: []warrenv1.Role{warrenv1.Role_ROLE_ADMIN}, Name: "admin"}
+	bundle, err := keys.Vault.IssueBundle(admin, now, adminCertificateTTL)
+	if err != nil {
+		return nil, err
+	}
+	defer bundle.Key.Destroy()
+	return keys, home.Write(bundle)
+}
+
+func nodeRoles(s Settings) []warrenv1.Role {
+	var roles []warrenv1.Role
+	if s.Manager {
+		roles = append(roles, warrenv1.Role_ROLE_MANAGER)
+	}
+	if s.Worker {
+		roles = append(roles, warrenv1.Role_ROLE_WORKER)
+	}
+	return roles
+}
+
+// announce tells a person at a terminal what was made. The unlock key goes to
+// a terminal only: a journal would keep it.
+func announce(terminal io.Writer, p *prepared, keys *vault.Created, home *pki.Home) {
+	p.log.Info("cluster initialised", "cluster", p.settings.ClusterID, "node", p.settings.NodeName,
+		"unlock_key_fingerprint", keys.Unlock.Fingerprint())
+	if terminal == nil {
+		return
+	}
+	fmt.Fprintf(terminal, `Cluster %s is initialised; this node, %s, is its manager and worker.
+
+Unlock key (shown once; it also lies in %s):
+
+    %s
+
+Without it the database and its backups open for nobody, so keep a copy
+somewhere else. Your certificate is in %s. In another terminal:
+
+    warren volume create my-data
+
+`, p.settings.ClusterID, p.settings.NodeName, p.layout.unlockKey(), keys.Unlock.Format(), home.Dir())
+}
+
+// random returns what IDs are made of.
+func random() (r spec.Random) {
+	rand.Read(r[:])
+	return r
+}
+
+// newClusterID is 20 letters and digits that no other cluster has.
+func newClusterID() string { return strings.ToLower(rand.Text()[:20]) }

@@ -1,0 +1,142 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/control/place"
+	"github.com/cuemby/warren/internal/manager/control/reap"
+	"github.com/cuemby/warren/internal/manager/control/service"
+	"github.com/cuemby/warren/internal/manager/control/volume"
+	"github.com/cuemby/warren/internal/manager/dispatch"
+	"github.com/cuemby/warren/internal/manager/server"
+	"github.com/cuemby/warren/internal/manager/vault"
+	"github.com/cuemby/warren/internal/pki"
+	"github.com/cuemby/warren/internal/version"
+)
+
+// Connections that say nothing for idlePing are asked whether they live, so
+// that a peer that vanished without a word is noticed.
+const (
+	idlePing    = 10 * time.Second
+	pingTimeout = 5 * time.Second
+	// How long open calls may go on when the node stops.
+	farewell = 2 * time.Second
+)
+
+// manager is the manager role of a running node.
+type manager struct {
+	*prepared
+	state      *state
+	vault      *vault.Vault
+	source     *pki.CertificateSource
+	server     *server.Server
+	dispatcher *dispatch.Dispatcher
+}
+
+func newManager(p *prepared, s *state, v *vault.Vault, source *pki.CertificateSource) *manager {
+	m := &manager{prepared: p, state: s, vault: v, source: source}
+	m.dispatcher = dispatch.New(dispatch.Config{
+		Store: s.store, Vault: v, ClusterID: p.settings.ClusterID,
+		Identify: callingWorker, Log: p.log.With("room", "dispatch"),
+	})
+	m.server = server.New(server.Config{
+		Store: s.store, Vault: v, Streams: streams(m.dispatcher),
+		Clock: time.Now, Rand: random, Log: p.log.With("room", "server"), Version: version.Version,
+		Leader: s.consensus.Leader,
+	})
+	return m
+}
+
+// callingWorker is the node in the caller's certificate, which the server's
+// interceptors have verified.
+func callingWorker(ctx context.Context) (string, error) {
+	caller, ok := server.CallerOf(ctx)
+	if !ok {
+		return "", errors.New("the call has no verified caller")
+	}
+	return caller.Name, nil
+}
+
+func streams(d *dispatch.Dispatcher) server.Streams {
+	return server.StreamsFunc(func(ctx context.Context, nodeID string, open *warrenv1.OpenStream) (server.Stream, error) {
+		s, err := d.Open(ctx, nodeID, open)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	})
+}
+
+// run serves the API and leads when it is this manager's turn, until ctx ends.
+func (m *manager) run(ctx context.Context, ready *readiness) error {
+	tcp := m.grpcServer(credentials.NewTLS(pki.ServerTLS(m.source)))
+	unix := m.grpcServer(server.PeerCredentials())
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return serveGRPC(ctx, tcp, m.tcp) })
+	g.Go(func() error { return serveGRPC(ctx, unix, m.unix) })
+	g.Go(func() error { return renew(ctx, m.prepared, m.vault, m.source) })
+	g.Go(func() error { return m.state.consensus.WhileLeader(ctx, m.lead) })
+	ready.manager.Store(true)
+	return g.Wait()
+}
+
+// lead runs what only the leader does, for one term of leadership.
+func (m *manager) lead(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, r := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"dispatch", m.dispatcher.Run},
+		{"service", service.New(m.state.store, m.log.With("room", "control/service")).Run},
+		{"place", place.New(m.state.store, m.log.With("room", "control/place")).Run},
+		{"volume", volume.New(m.state.store, m.log.With("room", "control/volume")).Run},
+		{"reap", reap.New(m.state.store, m.log.With("room", "control/reap")).Run},
+	} {
+		g.Go(func() error {
+			if err := r.run(ctx); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (m *manager) grpcServer(c credentials.TransportCredentials) *grpc.Server {
+	s := grpc.NewServer(grpc.Creds(c),
+		grpc.ChainUnaryInterceptor(m.server.UnaryInterceptor()),
+		grpc.ChainStreamInterceptor(m.server.StreamInterceptor()),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: idlePing, Timeout: pingTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: idlePing / 2, PermitWithoutStream: true}),
+	)
+	m.server.Register(s)
+	warrenv1.RegisterDispatcherServer(s, m.dispatcher)
+	return s
+}
+
+// serveGRPC serves until ctx ends, then lets open calls finish for a moment.
+func serveGRPC(ctx context.Context, s *grpc.Server, l net.Listener) error {
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	hurry := time.AfterFunc(farewell, s.Stop)
+	defer hurry.Stop()
+	s.GracefulStop()
+	return <-served
+}
+

@@ -1,0 +1,168 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/cuemby/warren/internal/manager/vault"
+	"github.com/cuemby/warren/internal/seal"
+	"github.com/cuemby/warren/internal/spec"
+)
+
+// Start runs a node that was initialised before, until ctx ends.
+func Start(ctx context.Context, o Options) error {
+	p, err := prepare(o, "sudo warren manager start")
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if !p.initialised {
+		return spec.Problemf(spec.NotFound, "node", "", "%s is not initialised", p.layout.Data).
+			WithHint("sudo warren cluster init --data-dir %s", p.layout.Data)
+	}
+	if err := p.listen(); err != nil {
+		return err
+	}
+	if err := clearInitMark(p.layout); err != nil {
+		return err
+	}
+	state, err := openState(ctx, p, false)
+	if err != nil {
+		return err
+	}
+	keys, err := openVault(ctx, p, state)
+	if err != nil {
+		return errors.Join(err, state.close())
+	}
+	return p.run(ctx, state, keys)
+}
+
+// clearInitMark removes the mark of an init that was killed after its last
+// step.
+func clearInitMark(l Layout) error {
+	if err := os.Remove(l.unfinished()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// openVault unlocks the cluster's keys with the key file of this node.
+func openVault(ctx context.Context, p *prepared, s *state) (*vault.Vault, error) {
+	text, err := os.ReadFile(p.layout.unlockKey())
+	if err != nil {
+		return nil, fmt.Errorf("the cluster's keys cannot be unlocked: %w; put the unlock key there, as cluster init showed it", err)
+	}
+	unlock, err := seal.ParseUnlockKey(strings.TrimSpace(string(text)))
+	clear(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.layout.unlockKey(), err)
+	}
+	defer unlock.Destroy()
+	cluster, keys, err := s.clusterKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if cluster.GetId() != p.settings.ClusterID {
+		return nil, fmt.Errorf("the database in %s is of cluster %s, this node is of cluster %s; restore a backup of this cluster",
+			p.layout.state(), cluster.GetId(), p.settings.ClusterID)
+	}
+	return vault.Open(cluster, keys, unlock)
+}
+
+// prepared is a node about to run: its places, its settings, and everything
+// that must be free before anything is written.
+type prepared struct {
+	options     Options
+	layout      Layout
+	settings    Settings
+	initialised bool
+	log         *slog.Logger
+	lock        *os.File
+	// API, root's socket, and health and metrics.
+	tcp, unix, http net.Listener
+}
+
+// prepare reads what is there and takes the lock; it changes no state.
+func prepare(o Options, command string) (_ *prepared, err error) {
+	if os.Geteuid() != 0 {
+		return nil, spec.Problemf(spec.Denied, "node", "", "a node starts containers and mounts filesystems, which only root can").
+			WithHint("%s", command)
+	}
+	log, err := newLogger(o)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	p := &prepared{options: o, log: log}
+	if p.layout, err = newLayout(o.DataDir, o.RunDir); err != nil {
+		return nil, err
+	}
+	before, err := loadSettings(p.layout)
+	if err != nil && !errors.Is(err, errNotInitialised) {
+		return nil, err
+	}
+	p.initialised = err == nil
+	if p.settings, err = o.settings(before); err != nil {
+		return nil, invalid(err)
+	}
+	if p.layout, err = newLayout(o.DataDir, p.settings.RunDir); err != nil {
+		return nil, err
+	}
+	if p.initialised || !strings.Contains(command, "manager start") {
+		if err := directories(p.layout); err != nil {
+			return nil, err
+		}
+		if p.lock, err = lock(p.layout); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func invalid(err error) error { return spec.Problemf(spec.Invalid, "node", "", "%v", err) }
+
+// listen takes every address first, so that a taken one leaves nothing behind.
+func (p *prepared) listen() (err error) {
+	if p.tcp, err = listenTCP(p.settings.ListenAddr, "--listen-addr"); err != nil {
+		return err
+	}
+	if p.http, err = listenTCP(p.settings.MetricsAddr, "--metrics-addr"); err != nil {
+		return err
+	}
+	// The lock says that no other warren serves this socket.
+	if err := os.Remove(p.layout.socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if p.unix, err = net.Listen("unix", p.layout.socket()); err != nil {
+		return fmt.Errorf("%w; choose a shorter or writable --run-dir", err)
+	}
+	return os.Chmod(p.layout.socket(), 0o600)
+}
+
+func listenTCP(address, flag string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, spec.Problemf(spec.InUse, "address", address, "%s is taken by another program", address).
+			WithHint("choose another one with %s, or stop what listens there (ss -ltnp)", flag)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	return l, nil
+}
+
+func (p *prepared) close() {
+	for _, l := range []net.Listener{p.tcp, p.unix, p.http} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	if p.lock != nil {
+		p.lock.Close()
+	}
+}

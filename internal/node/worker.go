@@ -1,0 +1,123 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/cuemby/warren/internal/pki"
+	"github.com/cuemby/warren/internal/version"
+	"github.com/cuemby/warren/internal/worker/agent"
+	"github.com/cuemby/warren/internal/worker/network/bridge"
+	"github.com/cuemby/warren/internal/worker/runtime/containerd"
+	"github.com/cuemby/warren/internal/worker/secretfs"
+	"github.com/cuemby/warren/internal/worker/volume"
+	"github.com/cuemby/warren/internal/worker/volume/local"
+)
+
+// worker is the worker role of a running node.
+type worker struct {
+	*prepared
+	runtime *containerd.Runtime
+	volumes *volume.Manager
+	network *bridge.Network
+	agent   *agent.Agent
+}
+
+// newWorker builds the worker from the ground up. What it opens is closed by
+// close, also after a failure half way.
+func newWorker(ctx context.Context, p *prepared, source *pki.CertificateSource) (_ *worker, err error) {
+	w := &worker{prepared: p}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	w.runtime, err = containerd.New(ctx, containerd.Options{
+		DataDir: p.layout.Data, RunDir: p.layout.Run, Address: p.settings.Containerd, Logger: p.log,
+	})
+	if err != nil {
+		return w, err
+	}
+	localDriver, err := local.Open(p.layout.volumes(), p.log.With("room", "volume/local"))
+	if err != nil {
+		return w, err
+	}
+	w.volumes = volume.NewManager(map[string]volume.Driver{"local": localDriver}, p.log.With("room", "volume"))
+	w.network, err = bridge.New(bridge.Options{RunDir: p.layout.Run, Log: p.log.With("room", "network")})
+	if err != nil {
+		return w, err
+	}
+	live, err := w.runtime.ContainerIDs(ctx)
+	if err != nil {
+		return w, err
+	}
+	secrets, err := secretfs.Open(p.layout.secrets(), live, p.log.With("room", "secretfs"))
+	if err != nil {
+		return w, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return w, err
+	}
+	w.agent, err = agent.New(agent.Config{
+		DataDir: p.layout.Data, Hostname: host, Address: p.settings.AdvertiseAddr, Version: version.Version, BootID: p.options.BootID,
+		Dial:    dialer(p.settings.ListenAddr, source),
+		Runtime: w.runtime, Volumes: w.volumes, Network: w.network, Secrets: secrets,
+		Log: p.log.With("room", "agent"),
+	})
+	return w, err
+}
+
+func (w *worker) run(ctx context.Context, ready *readiness) error {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-w.agent.Ready():
+			ready.worker.Store(true)
+		case <-watching.Done():
+		}
+	}()
+	return w.agent.Run(ctx)
+}
+
+// close leaves the containers running.
+func (w *worker) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	var errs []error
+	if w.volumes != nil {
+		errs = append(errs, w.volumes.Close(ctx))
+	}
+	if w.runtime != nil {
+		errs = append(errs, w.runtime.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// dialer calls the manager, with this node's certificate, over TCP also when
+// both are in one process.
+func dialer(listenAddr string, source *pki.CertificateSource) agent.Dialer {
+	return func(context.Context) (*grpc.ClientConn, error) {
+		return grpc.NewClient("passthrough:///"+reachable(listenAddr),
+			grpc.WithTransportCredentials(credentials.NewTLS(pki.ClientTLS(source))),
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: idlePing, Timeout: pingTimeout, PermitWithoutStream: true}),
+		)
+	}
+}
+
+// reachable turns an address to listen on into one to call.
+func reachable(listenAddr string) string {
+	host, port, err := net.SplitHostPort(listenAddr)
+	if ip := net.ParseIP(host); err != nil || (host != "" && (ip == nil || !ip.IsUnspecified())) {
+		return listenAddr
+	}
+	return net.JoinHostPort("127.0.0.1", port)
+}
+
