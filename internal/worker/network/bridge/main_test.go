@@ -154,6 +154,19 @@ func call(t *testing.T, ns string, to netip.AddrPort) (netip.Addr, error) {
 	return netip.MustParseAddrPort(string(said)).Addr(), nil
 }
 
+// reaches is for callers who should not.
+func reaches(t *testing.T, ns string, to netip.AddrPort) (yes bool) {
+	t.Helper()
+	in(t, ns, func() {
+		c, err := net.DialTimeout("tcp4", to.String(), 300*time.Millisecond)
+		if err == nil {
+			yes = true
+			c.Close()
+		}
+	})
+	return yes
+}
+
 var (
 	hostOutside  = netip.MustParsePrefix("198.51.100.1/24")
 	worldOutside = netip.MustParsePrefix("198.51.100.2/24")
