@@ -59,9 +59,11 @@ func ParseUnlockKey(s string) (UnlockKey, error) {
 	if !ok {
 		return UnlockKey{}, fmt.Errorf("not an unlock key: it should start with %s", unlockPrefix)
 	}
-	b, err := unlockEncoding.DecodeString(strings.ReplaceAll(digits, "-", ""))
+	digits = strings.ReplaceAll(digits, "-", "")
+	b, err := unlockEncoding.DecodeString(digits)
 	defer clear(b)
-	if err != nil || len(b) != unlockKeySize+unlockSumSize {
+	// The decoder by itself would pass over a digit too many.
+	if err != nil || len(digits) != unlockEncoding.EncodedLen(unlockKeySize+unlockSumSize) {
 		return UnlockKey{}, errors.New("not a whole unlock key: digits are missing, extra or unknown")
 	}
 	p, err := NewPlaintext(unlockKeySize)
