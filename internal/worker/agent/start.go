@@ -148,8 +148,12 @@ func (t *task) ended(want *warrenv1.Task, exit *runtime.Exit, reason string) out
 		recordEnd(s, exit, at, reason)
 	})
 	t.save()
-	t.a.event("task", want.GetMeta(), "crashed", "task "+want.GetMeta().GetName()+": "+message)
-	return retryAfter(wait)
+	what := "crashed"
+	if exit != nil && exit.Code == 0 {
+		what = "exited"
+	}
+	t.a.event("task", want.GetMeta(), what, "task "+want.GetMeta().GetName()+": "+message)
+	return outcome{verdict: done} // the next step waits
 }
 
 func recordEnd(s *warrenv1.TaskStatus, exit *runtime.Exit, at time.Time, reason string) {

@@ -31,6 +31,9 @@ var (
 	madeMounted = []byte("mounted")
 )
 
+// batchDelay is how long a write waits for others to join it.
+const batchDelay = time.Millisecond
+
 // progress is what was done for one task since the machine booted.
 type progress struct {
 	// Running: the container was started and its end is not recorded yet.
@@ -82,7 +85,11 @@ func openState(dir, bootID string, log *slog.Logger) (s *state, rebooted bool, e
 }
 
 func openBolt(path string) (*bbolt.DB, error) {
-	return bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
+	if err == nil {
+		db.MaxBatchDelay = batchDelay
+	}
+	return db, err
 }
 
 func damaged(err error) bool {

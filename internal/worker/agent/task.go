@@ -70,12 +70,12 @@ func (t *task) step(ctx context.Context) outcome {
 		return outcome{verdict: wait}
 	case stop:
 		return t.stop(ctx, want)
+	case time.Now().Before(t.progress.RetryAt) && !(t.lacksImage && t.hurry.Swap(false)):
+		return retryAfter(time.Until(t.progress.RetryAt))
 	case !t.reconciled:
 		return t.reconcile(ctx, want)
 	case t.progress.Running:
 		return t.watch(ctx, want)
-	case time.Now().Before(t.progress.RetryAt) && !(t.lacksImage && t.hurry.Swap(false)):
-		return retryAfter(time.Until(t.progress.RetryAt))
 	default:
 		return t.start(ctx, want)
 	}
@@ -139,7 +139,7 @@ func (t *task) fail(ctx context.Context, err error) outcome {
 	t.log.Warn("task is tried again later", "error", err, "retry_in", wait)
 	t.state(warrenv1.TaskState_TASK_STATE_BACKOFF, err.Error())
 	t.save()
-	return retryAfter(wait)
+	return outcome{verdict: done} // the next step waits
 }
 
 // forget ends a task that is over and assigned no longer.

@@ -1,0 +1,324 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cuemby/warren/internal/seal"
+	"github.com/cuemby/warren/internal/worker/network"
+	"github.com/cuemby/warren/internal/worker/runtime"
+	"github.com/cuemby/warren/internal/worker/secretfs"
+)
+
+// journal is what was asked of the twins, in order.
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (j *journal) add(format string, args ...any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, fmt.Sprintf(format, args...))
+}
+
+func (j *journal) take() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	lines := j.lines
+	j.lines = nil
+	return lines
+}
+
+func (j *journal) count(line string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+	for _, l := range j.lines {
+		if l == line {
+			n++
+		}
+	}
+	return n
+}
+
+// box is a container of the machine.
+type box struct {
+	asked   runtime.Container
+	running bool
+	exit    *runtime.Exit
+	ended   chan struct{}
+}
+
+// machine is the in-memory twin of a container runtime. It outlives agents, as
+// containers do.
+type machine struct {
+	*journal
+	mu         sync.Mutex
+	boxes      map[string]*box
+	images     map[string]runtime.Image
+	pullable   map[string]runtime.Image
+	accesses   []runtime.RegistryAccess
+	deaf       bool // containers ignore SIGTERM
+	startError error
+	imageRoot  string
+	exec       func(context.Context, runtime.Exec) (int, error)
+}
+
+func newMachine(t *testing.T) *machine {
+	return &machine{
+		journal:   &journal{},
+		boxes:     map[string]*box{},
+		images:    map[string]runtime.Image{"docker.io/library/app:1": {Name: "docker.io/library/app:1", Digest: "sha256:app"}},
+		pullable:  map[string]runtime.Image{},
+		imageRoot: t.TempDir(),
+	}
+}
+
+var _ runtime.Runtime = (*machine)(nil)
+
+func (m *machine) Ensure(_ context.Context, name string, access runtime.RegistryAccess) (runtime.Image, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i, ok := m.images[name]; ok {
+		return i, nil
+	}
+	m.accesses = append(m.accesses, access)
+	if i, ok := m.pullable[name]; ok {
+		m.images[name] = i
+		return i, nil
+	}
+	return runtime.Image{}, fmt.Errorf("pull %s: the registry says: manifest unknown: %w", name, runtime.ErrNotFound)
+}
+
+func (m *machine) Import(_ context.Context, archive io.Reader) ([]runtime.Image, error) {
+	content, err := io.ReadAll(archive)
+	if err != nil {
+		return nil, err
+	}
+	if string(content) == "rubbish" {
+		return nil, errors.New("not an image archive")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := runtime.Image{Name: string(content), Digest: "sha256:loaded", Size: 7}
+	m.images[i.Name] = i
+	return []runtime.Image{i}, nil
+}
+
+func (m *machine) List(context.Context) ([]runtime.Image, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.images)), nil
+}
+
+func (m *machine) Remove(_ context.Context, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.images, name)
+	m.add("remove image %s", name)
+	return nil
+}
+
+func (m *machine) ViewRoot(_ context.Context, _ string, view func(string) error) error {
+	m.add("view image")
+	return view(m.imageRoot)
+}
+
+func (m *machine) Create(_ context.Context, c runtime.Container) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.add("create %s", c.ID)
+	if m.boxes[c.ID] == nil {
+		m.boxes[c.ID] = &box{asked: c}
+	}
+	return nil
+}
+
+func (m *machine) Start(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.boxes[id]
+	if b == nil {
+		return runtime.ErrNotFound
+	}
+	if m.startError != nil {
+		return m.startError
+	}
+	if b.running || b.exit != nil {
+		return nil
+	}
+	m.add("start %s", id)
+	b.running, b.ended = true, make(chan struct{})
+	return nil
+}
+
+func (m *machine) Signal(_ context.Context, id string, s syscall.Signal) error {
+	m.add("signal %s %v", id, s)
+	if s == syscall.SIGKILL || s == syscall.SIGTERM && !m.deaf {
+		m.end(id, 128+int(s))
+	}
+	return nil
+}
+
+// end lets a container's process end with that code.
+func (m *machine) end(id string, code int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b := m.boxes[id]; b != nil && b.running {
+		b.running, b.exit = false, &runtime.Exit{Code: code, At: time.Now()}
+		close(b.ended)
+	}
+}
+
+// powerOff is what a crash of the machine leaves: records, no processes.
+func (m *machine) powerOff() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, b := range m.boxes {
+		b.running = false
+	}
+}
+
+func (m *machine) Delete(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.add("delete %s", id)
+	delete(m.boxes, id)
+	return nil
+}
+
+func (m *machine) Status(_ context.Context, id string) (runtime.Status, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.boxes[id]
+	if b == nil {
+		return runtime.Status{}, runtime.ErrNotFound
+	}
+	return runtime.Status{Running: b.running, Exit: b.exit}, nil
+}
+
+func (m *machine) ContainerIDs(context.Context) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.boxes)), nil
+}
+
+func (m *machine) Wait(ctx context.Context, id string) (runtime.Exit, error) {
+	m.mu.Lock()
+	b := m.boxes[id]
+	m.mu.Unlock()
+	if b == nil {
+		return runtime.Exit{}, runtime.ErrNotFound
+	}
+	select {
+	case <-b.ended:
+		return *b.exit, nil
+	case <-ctx.Done():
+		return runtime.Exit{}, ctx.Err()
+	}
+}
+
+func (m *machine) Exec(ctx context.Context, _ string, e runtime.Exec) (int, error) {
+	return m.exec(ctx, e)
+}
+
+func (m *machine) running(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.boxes[id] != nil && m.boxes[id].running
+}
+
+func (m *machine) asked(id string) runtime.Container {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.boxes[id].asked
+}
+
+// wires is the in-memory twin of a network.
+type wires struct {
+	*journal
+	mu   sync.Mutex
+	live []string
+}
+
+func (w *wires) Attach(_ context.Context, s network.Sandbox) (network.Endpoint, error) {
+	w.add("attach %s", s.TaskID)
+	return network.Endpoint{NetNSPath: "/run/netns/" + s.TaskID, HostsPath: "/run/hosts/" + s.TaskID}, nil
+}
+
+func (w *wires) Detach(_ context.Context, taskID string) error {
+	w.add("detach %s", taskID)
+	return nil
+}
+
+func (w *wires) Restore(_ context.Context, live []string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.live = live
+	return nil
+}
+
+// drawer is the twin of secretfs on a plain directory.
+type drawer struct {
+	*journal
+	dir string
+}
+
+func (d *drawer) open(live []string) (Secrets, error) {
+	entries, err := os.ReadDir(d.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if !slices.Contains(live, e.Name()) {
+			if err := os.RemoveAll(filepath.Join(d.dir, e.Name())); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return d, nil
+}
+
+func (d *drawer) Mount(taskID string, _ uint64) (string, error) {
+	dir := filepath.Join(d.dir, taskID)
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+func (d *drawer) Write(taskID string, f secretfs.File, value *seal.Plaintext) error {
+	d.add("write %s %s", taskID, f.Target)
+	path := filepath.Join(d.dir, taskID, f.Target, f.Key)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(path, value.Bytes(), 0o600)
+}
+
+func (d *drawer) Remove(taskID, target string) error {
+	d.add("remove %s %s", taskID, target)
+	return os.RemoveAll(filepath.Join(d.dir, taskID, target))
+}
+
+func (d *drawer) Wipe(taskID string) error {
+	d.add("wipe %s", taskID)
+	return os.RemoveAll(filepath.Join(d.dir, taskID))
+}
+
+func (d *drawer) read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(d.dir, path))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
