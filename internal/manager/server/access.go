@@ -1,0 +1,114 @@
+package server
+
+import (
+	"context"
+	"slices"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/spec"
+)
+
+// accessRules are the declared rules of all RPCs, by full method. What is not
+// in it, or nil in it, is refused to everybody.
+type accessRules map[string]*warrenv1.Access
+
+func readAccessRules() accessRules {
+	rules := accessRules{}
+	protoregistry.GlobalFiles.RangeFilesByPackage("warren.v1", func(file protoreflect.FileDescriptor) bool {
+		for i := range file.Services().Len() {
+			service := file.Services().Get(i)
+			for j := range service.Methods().Len() {
+				method := service.Methods().Get(j)
+				name := "/" + string(service.FullName()) + "/" + string(method.Name())
+				if proto.HasExtension(method.Options(), warrenv1.E_Access) {
+					rules[name] = proto.GetExtension(method.Options(), warrenv1.E_Access).(*warrenv1.Access)
+				}
+			}
+		}
+		return true
+	})
+	return rules
+}
+
+// check refuses a caller whose roles the method's rule does not name. An admin
+// may do whatever a reader may.
+func (rules accessRules) check(method string, caller Caller) error {
+	rule := rules[method]
+	if rule == nil {
+		return spec.Problemf(spec.Denied, "", "", "%s is open to nobody", method)
+	}
+	for _, role := range caller.Roles {
+		if slices.Contains(rule.GetRoles(), role) {
+			return nil
+		}
+		if role == warrenv1.Role_ROLE_ADMIN && slices.Contains(rule.GetRoles(), warrenv1.Role_ROLE_READER) {
+			return nil
+		}
+	}
+	return spec.Problemf(spec.Denied, "", caller.Name, "%s may not call %s", caller, method).
+		WithHint("ask with a certificate that may, or as root on a manager")
+}
+
+// admit is what both interceptors do before a handler sees the call: find out
+// who calls, check the rule, and tie the request's ID to its caller.
+//
+// A manager that does not lead will hand the call on here, after it has
+// authorized it.
+func (s *Server) admit(ctx context.Context, method string) (context.Context, error) {
+	caller, err := s.identify(ctx)
+	if err != nil {
+		s.log.Warn("refused a call without identity", "method", method, "error", err)
+		return nil, err
+	}
+	if err := s.rules.check(method, caller); err != nil {
+		s.log.Warn("refused a call", "method", method, "caller", caller.String())
+		return nil, err
+	}
+	ctx = context.WithValue(ctx, callerKey{}, caller)
+	if s.rules[method].GetMutating() {
+		return withRequestID(ctx, method, caller)
+	}
+	return ctx, nil
+}
+
+// UnaryInterceptor guards every unary call of the gRPC server.
+func (s *Server) UnaryInterceptor() grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		ctx, err := s.admit(ctx, info.FullMethod)
+		if err != nil {
+			return nil, s.toStatus(info.FullMethod, err)
+		}
+		answer, err := handler(ctx, request)
+		if err != nil {
+			return nil, s.toStatus(info.FullMethod, err)
+		}
+		return answer, nil
+	}
+}
+
+// StreamInterceptor guards every streaming call of the gRPC server.
+func (s *Server) StreamInterceptor() grpc.StreamServerInterceptor {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		ctx, err := s.admit(stream.Context(), info.FullMethod)
+		if err == nil {
+			err = handler(srv, &admittedStream{ServerStream: stream, ctx: ctx})
+		}
+		if err != nil {
+			return s.toStatus(info.FullMethod, err)
+		}
+		return nil
+	}
+}
+
+// admittedStream is a stream whose context knows the caller.
+type admittedStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *admittedStream) Context() context.Context { return s.ctx }

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/pki"
+	"github.com/cuemby/warren/internal/spec"
+)
+
+// Caller is who makes a call: read from the connection, never from a request.
+type Caller struct {
+	// A node's ID, a client's name, or root.
+	Name  string
+	Roles []warrenv1.Role
+}
+
+// String prints the caller for people: admin alice.
+func (c Caller) String() string {
+	words := make([]string, 0, len(c.Roles)+1)
+	for _, role := range c.Roles {
+		words = append(words, strings.ToLower(strings.TrimPrefix(role.String(), "ROLE_")))
+	}
+	return strings.Join(append(words, c.Name), " ")
+}
+
+type callerKey struct{}
+
+// CallerOf returns who makes the call whose context this is; the interceptors
+// put it there.
+func CallerOf(ctx context.Context) (Caller, bool) {
+	c, ok := ctx.Value(callerKey{}).(Caller)
+	return c, ok
+}
+
+// callerName names the caller in what is told to people.
+func callerName(ctx context.Context) string {
+	if c, ok := CallerOf(ctx); ok {
+		return c.Name
+	}
+	return "somebody"
+}
+
+// identify reads the caller from the peer's certificate, or on the Unix socket
+// from what the kernel says of the peer's process.
+func (s *Server) identify(ctx context.Context) (Caller, error) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return Caller{}, denied("the connection has no peer")
+	}
+	switch info := p.AuthInfo.(type) {
+	case credentials.TLSInfo:
+		identity, err := pki.PeerIdentity(info.State)
+		if err != nil {
+			return Caller{}, denied("the certificate names nobody: %v", err)
+		}
+		return Caller{Name: identity.Name, Roles: identity.Roles}, nil
+	case SocketPeer:
+		if info.UID != 0 {
+			return Caller{}, denied("user %d may not use the manager's socket", info.UID).
+				WithHint("use sudo, or --manager HOST:PORT with a certificate in ~/.warren")
+		}
+		return Caller{Name: "root", Roles: []warrenv1.Role{warrenv1.Role_ROLE_ADMIN}}, nil
+	}
+	return Caller{}, denied("the connection carries no identity").
+		WithHint("connect with TLS and a certificate of this cluster")
+}
+
+func denied(format string, args ...any) *spec.Problem {
+	return spec.Problemf(spec.Denied, "", "", "%s", fmt.Sprintf(format, args...))
+}

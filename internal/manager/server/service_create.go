@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/spec"
+)
+
+// CreateService commits a new service, and with it the volumes it names that
+// do not exist yet. A service of that name which is being deleted is waited
+// for.
+func (s *services) CreateService(ctx context.Context, r *warrenv1.CreateServiceRequest) (*warrenv1.CreateServiceResponse, error) {
+	spec.DefaultService(r)
+	if err := spec.ValidateService(r); err != nil {
+		return nil, err
+	}
+	service := &warrenv1.Service{
+		Meta: &warrenv1.Meta{
+			Id:   spec.ServiceID(r.GetName(), s.config.Rand()),
+			Name: r.GetName(), Namespace: r.GetNamespace(), Labels: r.GetLabels(),
+			CreatedAt: s.now(), UpdatedAt: s.now(),
+		},
+		Spec: r.GetSpec(), SpecVersion: 1,
+	}
+	missing := s.volumesOnFirstUse(r)
+	id, err := s.commit(ctx, func(tx *store.Tx) (string, error) {
+		m := service.GetMeta()
+		holder, err := free(tx.Services(), spec.KindService, m.GetNamespace(), m.GetName(), m.GetId())
+		if holder.GetDeletedAt() != nil {
+			return "", serviceGoingAway(holder)
+		}
+		if err != nil {
+			return "", err
+		}
+		if err := bindSecrets(tx, service); err != nil {
+			return "", err
+		}
+		if err := bindVolumes(tx, service, missing); err != nil {
+			return "", err
+		}
+		return m.GetId(), tx.Services().Create(service)
+	})
+	if err != nil {
+		return nil, err
+	}
+	created, err := s.read(ctx, &warrenv1.Ref{Namespace: r.GetNamespace(), NameOrId: id})
+	return &warrenv1.CreateServiceResponse{Service: created, Warnings: created.GetWarnings()}, err
+}
+
+// volumesOnFirstUse prepares a local volume for each name in the spec, in case
+// that there is none.
+func (s *services) volumesOnFirstUse(r *warrenv1.CreateServiceRequest) map[string]*warrenv1.Volume {
+	volumes := map[string]*warrenv1.Volume{}
+	for _, mount := range r.GetSpec().GetContainer().GetVolumes() {
+		request := &warrenv1.CreateVolumeRequest{Namespace: r.GetNamespace(), Name: mount.GetVolume()}
+		spec.DefaultVolume(request)
+		volume := newVolume(request, spec.VolumeID(mount.GetVolume(), s.config.Rand()))
+		volume.Meta.CreatedAt, volume.Meta.UpdatedAt = s.now(), s.now()
+		volumes[mount.GetVolume()] = volume
+	}
+	return volumes
+}
+
+// bindVolumes notes the service as a user of its volumes. Those that do not
+// exist are created from create; without it they are all named in a refusal.
+func bindVolumes(tx *store.Tx, service *warrenv1.Service, create map[string]*warrenv1.Volume) error {
+	m := service.GetMeta()
+	var missing []string
+	for _, mount := range service.GetSpec().GetContainer().GetVolumes() {
+		volume, err := optional(tx.Volumes().ByName(m.GetNamespace(), mount.GetVolume()))
+		switch {
+		case err != nil:
+			return err
+		case volume == nil && create == nil:
+			missing = append(missing, mount.GetVolume())
+			continue
+		case volume == nil:
+			volume = create[mount.GetVolume()]
+			err = createVolume(tx, volume)
+		case volume.GetDeletedAt() != nil && create == nil:
+			missing = append(missing, mount.GetVolume())
+			continue
+		case volume.GetDeletedAt() != nil:
+			err = volumeGoingAway(volume)
+		}
+		if err != nil {
+			return err
+		}
+		if err := addUse(tx, m.GetNamespace(), volume.GetMeta().GetId(), m.GetId()); err != nil {
+			return err
+		}
+	}
+	if len(missing) > 0 {
+		return volumesGone(m.GetName(), missing)
+	}
+	return nil
+}
+
+// volumesGone refuses to start a service on volumes that are no more: it is
+// never given empty ones in their place.
+func volumesGone(service string, volumes []string) error {
+	return spec.Problemf(spec.Refused, spec.KindService, service, "service %q cannot start: %s any more",
+		service, doNotExist(spec.KindVolume, volumes)).
+		WithHint("warren volume create %s makes a new, empty one; restore its data first if you have a backup", volumes[0])
+}
+
+// bindSecrets notes the service as a user of its secrets, and names all that
+// do not exist at once.
+func bindSecrets(tx *store.Tx, service *warrenv1.Service) error {
+	m := service.GetMeta()
+	var missing []string
+	for _, mount := range service.GetSpec().GetContainer().GetSecrets() {
+		secret, err := optional(tx.Secrets().ByName(m.GetNamespace(), mount.GetSecret()))
+		if err != nil {
+			return err
+		}
+		if secret == nil {
+			missing = append(missing, mount.GetSecret())
+			continue
+		}
+		if err := addUse(tx, m.GetNamespace(), secret.GetMeta().GetId(), m.GetId()); err != nil {
+			return err
+		}
+	}
+	if len(missing) > 0 {
+		return spec.Problemf(spec.NotFound, spec.KindSecret, missing[0], "%s", doNotExist(spec.KindSecret, missing)).
+			WithHint("warren secret create %s --from-file PATH", missing[0])
+	}
+	return nil
+}
+
+// doNotExist names what is missing: secret "a" does not exist, secrets "a",
+// "b" do not exist.
+func doNotExist(kind string, names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = fmt.Sprintf("%q", name)
+	}
+	if len(names) == 1 {
+		return kind + " " + quoted[0] + " does not exist"
+	}
+	return kind + "s " + strings.Join(quoted, ", ") + " do not exist"
+}

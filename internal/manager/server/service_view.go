@@ -1,0 +1,91 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/spec"
+)
+
+// fillService adds the service's tasks, how many run, and what a person should
+// know.
+func fillService(tx *store.ReadTx, service *warrenv1.Service) error {
+	m := service.GetMeta()
+	var err error
+	if service.Tasks, err = currentTasks(tx, service); err != nil {
+		return err
+	}
+	if service.GetDeletedAt() != nil {
+		service.Warnings = append(service.Warnings, "it is being deleted")
+	}
+	for _, t := range service.GetTasks() {
+		switch {
+		case t.GetDesired() != warrenv1.DesiredState_DESIRED_STATE_RUNNING:
+			if service.GetStopped() && !spec.Terminal(t.GetStatus().GetState()) {
+				service.Warnings = append(service.Warnings, fmt.Sprintf("%s has not stopped yet", t.GetMeta().GetName()))
+			}
+		case t.GetStatus().GetState() == warrenv1.TaskState_TASK_STATE_RUNNING:
+			service.Running++
+		case t.GetStatus().GetMessage() != "":
+			service.Warnings = append(service.Warnings, fmt.Sprintf("%s is %s: %s",
+				t.GetMeta().GetName(), spec.TaskStateName(t.GetStatus().GetState()), t.GetStatus().GetMessage()))
+		}
+	}
+	shared, err := sharedVolumes(tx, m.GetNamespace(), service.GetSpec())
+	service.Warnings = append(service.Warnings, shared...)
+	return err
+}
+
+// currentTasks returns the newest task of each slot, so long as the slot is
+// wanted, and any other task that is not over yet; by slot, newest last.
+func currentTasks(tx *store.ReadTx, service *warrenv1.Service) ([]*warrenv1.Task, error) {
+	m := service.GetMeta()
+	newest := map[uint32]*warrenv1.Task{}
+	var all []*warrenv1.Task
+	for _, task := range tx.Tasks().OfService(m.GetNamespace(), m.GetId()) {
+		if err := fillTask(tx, task); err != nil {
+			return nil, err
+		}
+		all = append(all, task)
+		if task.GetIncarnation() > newest[task.GetSlot()].GetIncarnation() {
+			newest[task.GetSlot()] = task
+		}
+	}
+	all = slices.DeleteFunc(all, func(t *warrenv1.Task) bool {
+		wanted := t == newest[t.GetSlot()] && t.GetSlot() <= service.GetSpec().GetReplicas()
+		return !wanted && spec.Terminal(t.GetStatus().GetState())
+	})
+	slices.SortFunc(all, bySlot)
+	return all, nil
+}
+
+func bySlot(a, b *warrenv1.Task) int {
+	return cmp.Or(cmp.Compare(a.GetSlot(), b.GetSlot()), cmp.Compare(a.GetIncarnation(), b.GetIncarnation()))
+}
+
+// sharedVolumes warns of replicas that one local volume ties to one node.
+func sharedVolumes(tx *store.ReadTx, namespace string, s *warrenv1.ServiceSpec) ([]string, error) {
+	if s.GetReplicas() < 2 {
+		return nil, nil
+	}
+	var warnings []string
+	for _, mount := range s.GetContainer().GetVolumes() {
+		volume, err := optional(tx.Volumes().ByName(namespace, mount.GetVolume()))
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case volume == nil:
+		case volume.GetSpec().GetAccess() == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE:
+			warnings = append(warnings, fmt.Sprintf("volume %s is exclusive: one of the %d tasks runs, the others wait",
+				mount.GetVolume(), s.GetReplicas()))
+		case volume.GetSpec().GetDriver() == spec.DriverLocal:
+			warnings = append(warnings, fmt.Sprintf("all %d tasks share the local volume %s, so they all run on its node",
+				s.GetReplicas(), mount.GetVolume()))
+		}
+	}
+	return warnings, nil
+}

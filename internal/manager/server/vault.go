@@ -1,0 +1,17 @@
+package server
+
+import (
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/store/storepb"
+	"github.com/cuemby/warren/internal/manager/vault"
+)
+
+// Vault takes values into the cluster's keeping. No plaintext passes through
+// here: envelopes go in, sealed items come out.
+type Vault interface {
+	// Accept opens what a client sealed for an object and seals it with the
+	// key ring. It returns the items to store, in the given order, and their
+	// sizes in bytes; vault.ErrEnvelope when one was not sealed for that
+	// object.
+	Accept(o vault.Object, items []*warrenv1.SealedItem) ([]*storepb.SecretItem, []uint64, error)
+}

@@ -1,0 +1,176 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/spec"
+)
+
+// DeleteVolume removes a volume that nobody uses, and with force also one that
+// is used, after its services have stopped. It returns once the data is gone.
+func (v *volumes) DeleteVolume(ctx context.Context, r *warrenv1.DeleteVolumeRequest) (*warrenv1.DeleteVolumeResponse, error) {
+	answer := &warrenv1.DeleteVolumeResponse{}
+	if r.GetForce() {
+		stopped, err := v.stopUsers(ctx, r.GetRef())
+		if err != nil {
+			return nil, err
+		}
+		answer.StoppedServices = stopped
+	}
+	var volume *warrenv1.Volume
+	id, err := v.commit(ctx, func(tx *store.Tx) (_ string, err error) {
+		if volume, err = find(tx.Volumes(), spec.KindVolume, r.GetRef()); err != nil {
+			return "", err
+		}
+		if err := v.unused(tx, volume, r.GetForce()); err != nil {
+			return "", err
+		}
+		return volume.GetMeta().GetId(), v.remove(tx, volume)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if volume == nil { // the request was done before
+		volume = &warrenv1.Volume{Meta: &warrenv1.Meta{
+			Id: id, Name: r.GetRef().GetNameOrId(), Namespace: spec.Namespace(r.GetRef().GetNamespace())}}
+	}
+	answer.Volume = volume
+	return answer, v.awaitGone(ctx, volume)
+}
+
+// unused refuses a volume that is in use. With force, services that are
+// stopped or going do not count: they keep naming a volume that is no more.
+func (v *volumes) unused(tx *store.Tx, volume *warrenv1.Volume, force bool) error {
+	m := volume.GetMeta()
+	// Whoever attaches or releases writes the hold: to depend on it is to
+	// depend on all attachments.
+	if _, err := optional(tx.Holds().Get(m.GetNamespace(), m.GetId())); err != nil {
+		return err
+	}
+	services, err := users(&tx.ReadTx, m.GetNamespace(), m.GetId())
+	if err != nil {
+		return err
+	}
+	usages, err := volumeUsages(&tx.ReadTx, volume)
+	if err != nil {
+		return err
+	}
+	stopped := len(services) == len(usages) // no task holds it
+	for _, s := range services {
+		stopped = stopped && (s.GetStopped() || s.GetDeletedAt() != nil)
+	}
+	if len(usages) == 0 || force && stopped {
+		return nil
+	}
+	return inUse(spec.KindVolume, m.GetName(), usages)
+}
+
+// stopUsers marks the services that use a volume as stopped and waits until
+// their tasks have released it. It returns the names of those that ran.
+func (v *volumes) stopUsers(ctx context.Context, ref *warrenv1.Ref) (stopped []string, err error) {
+	var volume *warrenv1.Volume
+	var slack time.Duration
+	err = v.store.Update(ctx, func(tx *store.Tx) error {
+		stopped, slack = nil, 0
+		if volume, err = find(tx.Volumes(), spec.KindVolume, ref); err != nil {
+			return err
+		}
+		tx.Reclaim()
+		services, err := users(&tx.ReadTx, volume.GetMeta().GetNamespace(), volume.GetMeta().GetId())
+		if err != nil {
+			return err
+		}
+		for _, s := range services {
+			slack = max(slack, stopTime(s))
+			if s.GetStopped() || s.GetDeletedAt() != nil {
+				continue
+			}
+			stopped = append(stopped, s.GetMeta().GetName())
+			reason := fmt.Sprintf("volume %s was deleted with --force by %s", volume.GetMeta().GetName(), callerName(ctx))
+			if err := v.stop(tx, s, reason); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		// A request that was done before has stopped them before.
+		var done *store.Replayed
+		if errors.As(err, &done) {
+			err = nil
+		}
+		return nil, err
+	}
+	err = v.await(ctx, v.config.Patience+slack, volumeReleased(volume), store.TableVolumes, store.TableAttachments, store.TableTaskStatus)
+	if errors.Is(err, errStalled) {
+		return nil, v.stillHeld(ctx, volume)
+	}
+	return stopped, err
+}
+
+func volumeReleased(volume *warrenv1.Volume) look {
+	m := volume.GetMeta()
+	return func(tx *store.ReadTx) (string, bool, error) {
+		progress, held := "", false
+		for key := range tx.Attachments().OfVolume(m.GetNamespace(), m.GetId()) {
+			held = true
+			status, err := optional(tx.TaskStatus().Peek(m.GetNamespace(), key.ID()))
+			if err != nil {
+				return "", false, err
+			}
+			progress += fmt.Sprint(key.ID(), status.GetState(), " ")
+		}
+		return progress, !held, nil
+	}
+}
+
+// stillHeld names the tasks that did not release a volume in time.
+func (v *volumes) stillHeld(ctx context.Context, volume *warrenv1.Volume) error {
+	name := volume.GetMeta().GetName()
+	return v.store.ViewStale(ctx, func(tx *store.ReadTx) error {
+		usages, err := volumeUsages(tx, volume)
+		if err != nil {
+			return err
+		}
+		p := inUse(spec.KindVolume, name, usages)
+		p.Message = fmt.Sprintf("volume %q was not deleted: its services were told to stop, but it is still in use", name)
+		for _, u := range usages {
+			if u.GetKind() == spec.KindTask {
+				p.Message += fmt.Sprintf("; task %s has not stopped", u.GetName())
+			}
+		}
+		return p.WithHint("warren task list shows where; then try again")
+	})
+}
+
+// awaitGone returns once the volume's rows are gone, which is after its node
+// has removed the data.
+func (v *volumes) awaitGone(ctx context.Context, volume *warrenv1.Volume) error {
+	g := volumeGoingAway(volume)
+	err := v.await(ctx, v.config.Patience, g.gone, g.tables...)
+	if !errors.Is(err, errStalled) {
+		return err
+	}
+	return v.store.ViewStale(ctx, func(tx *store.ReadTx) error {
+		m := volume.GetMeta()
+		node, err := nodeName(tx, volume.GetNodeId())
+		if err != nil {
+			return err
+		}
+		p := stillThere(g)
+		p.Message += fmt.Sprintf(": node %s has not removed its data", node)
+		status, err := optional(tx.VolumeStatus().Peek(m.GetNamespace(), m.GetId()))
+		if err != nil {
+			return err
+		}
+		if status.GetMessage() != "" {
+			p.Message += ": " + status.GetMessage()
+		}
+		return p.WithHint("it goes on by itself once the node can")
+	})
+}
