@@ -10,16 +10,16 @@ import (
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/manager/store/storepb"
+	"github.com/cuemby/warren/internal/manager/vault"
 	"github.com/cuemby/warren/internal/spec"
 )
 
 // Vault opens what is sealed in the state and seals it to a worker's key; the
 // plaintext never comes here.
 type Vault interface {
-	// DeliverTo seals the items of one stored version to an HPKE public key
-	// that the node made for this call. Cluster, node, task, secret, version
-	// and item are bound to each (seal.ToTaskInfo).
-	DeliverTo(publicKey []byte, nodeID, taskID string, secret *warrenv1.Secret, value *storepb.SecretValue) ([]*warrenv1.SealedItem, error)
+	// Deliver returns the items in their order, each sealed to the recipient
+	// and bound to its node and task.
+	Deliver(o vault.Object, items []*storepb.SecretItem, to vault.Recipient) ([]*warrenv1.SealedItem, error)
 }
 
 // errNotAssigned is the same for a task that does not exist and for one of
@@ -28,24 +28,30 @@ var errNotAssigned = status.Error(codes.PermissionDenied, "this task is not assi
 
 // FetchSecrets gives the values that a task pins to the node that runs it.
 func (d *Dispatcher) FetchSecrets(r *warrenv1.FetchSecretsRequest, stream grpc.ServerStreamingServer[warrenv1.FetchedSecret]) error {
-	nodeID, task, err := d.assigned(stream.Context(), r.GetTaskId())
+	ctx := stream.Context()
+	nodeID, task, err := d.assigned(ctx, r.GetTaskId())
 	if err != nil {
 		return err
 	}
+	to := vault.Recipient{NodeID: nodeID, TaskID: r.GetTaskId(), SealingKey: r.GetSealingKey()}
 	for _, pin := range task.GetSecrets() {
-		items, err := d.deliver(stream.Context(), r.GetSealingKey(), nodeID, task, pin)
+		o := vault.Object{
+			Kind: vault.Secret, Namespace: task.GetMeta().GetNamespace(),
+			ID: pin.GetSecretId(), Name: pin.GetSecret(), Version: pin.GetVersion(),
+		}
+		items, err := d.deliver(ctx, o, o.Namespace, to)
 		if err != nil {
 			return err
 		}
-		fetched := &warrenv1.FetchedSecret{SecretId: pin.GetSecretId(), Version: pin.GetVersion(), Items: items}
-		if err := stream.Send(fetched); err != nil {
+		if err := stream.Send(&warrenv1.FetchedSecret{SecretId: o.ID, Version: o.Version, Items: items}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// FetchRegistry tells the node how to pull its task's image.
+// FetchRegistry tells the node how to pull its task's image. Nothing is said
+// of other registries.
 func (d *Dispatcher) FetchRegistry(ctx context.Context, r *warrenv1.FetchRegistryRequest) (*warrenv1.FetchRegistryResponse, error) {
 	nodeID, task, err := d.assigned(ctx, r.GetTaskId())
 	if err != nil {
@@ -56,29 +62,24 @@ func (d *Dispatcher) FetchRegistry(ctx context.Context, r *warrenv1.FetchRegistr
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	var registry *warrenv1.Registry
-	var password *warrenv1.SecretPin
-	err = d.Store.View(ctx, func(tx *store.ReadTx) error {
-		var err error
-		if registry, err = tx.Registries().Get(host); err != nil || registry.GetSecretId() == "" {
-			return unlessNotFound(err)
-		}
-		secret, err := tx.Secrets().Get(spec.SystemNamespace, registry.GetSecretId())
-		if err != nil || len(secret.GetVersions()) == 0 {
-			return unlessNotFound(err)
-		}
-		newest := secret.GetVersions()[len(secret.GetVersions())-1]
-		password = &warrenv1.SecretPin{SecretId: secret.GetMeta().GetId(), Secret: secret.GetMeta().GetName(), Version: newest.GetNumber()}
-		return nil
+	err = d.Store.View(ctx, func(tx *store.ReadTx) (err error) {
+		registry, err = tx.Registries().Get(host)
+		return unlessNotFound(err)
 	})
-	if err != nil || password == nil {
+	if err != nil || registry.GetSecretId() == "" {
 		return &warrenv1.FetchRegistryResponse{Registry: registry}, err
 	}
-	keeper := &warrenv1.Task{Meta: &warrenv1.Meta{Id: task.GetMeta().GetId(), Namespace: spec.SystemNamespace}}
-	items, err := d.deliver(ctx, r.GetSealingKey(), nodeID, keeper, password)
-	if err != nil || len(items) != 1 {
+	// A password has one version: a new one is a new secret.
+	o := vault.Object{Kind: vault.Registry, ID: registry.GetSecretId(), Name: host, Version: 1}
+	to := vault.Recipient{NodeID: nodeID, TaskID: r.GetTaskId(), SealingKey: r.GetSealingKey()}
+	items, err := d.deliver(ctx, o, spec.SystemNamespace, to)
+	if err != nil {
 		return nil, err
 	}
-	return &warrenv1.FetchRegistryResponse{Registry: registry, Password: items[0], PasswordVersion: password.GetVersion()}, nil
+	if len(items) != 1 {
+		return nil, status.Errorf(codes.DataLoss, "the password of registry %s has %d parts, not one", host, len(items))
+	}
+	return &warrenv1.FetchRegistryResponse{Registry: registry, Password: items[0], PasswordVersion: o.Version}, nil
 }
 
 // assigned returns the calling node and one of its tasks, as of now, not as of
@@ -95,7 +96,7 @@ func (d *Dispatcher) assigned(ctx context.Context, taskID string) (nodeID string
 	if !ok {
 		return "", nil, errNotAssigned
 	}
-	err = d.Store.View(ctx, func(tx *store.ReadTx) error {
+	err = d.Store.View(ctx, func(tx *store.ReadTx) (err error) {
 		task, err = tx.Tasks().Get(key.Parts()...)
 		return unlessNotFound(err)
 	})
@@ -108,26 +109,23 @@ func (d *Dispatcher) assigned(ctx context.Context, taskID string) (nodeID string
 	return nodeID, task, nil
 }
 
-func (d *Dispatcher) deliver(ctx context.Context, publicKey []byte, nodeID string, task *warrenv1.Task, pin *warrenv1.SecretPin) ([]*warrenv1.SealedItem, error) {
-	var secret *warrenv1.Secret
+// deliver reads one stored value, from the namespace it is kept in, and has it
+// sealed to the recipient.
+func (d *Dispatcher) deliver(ctx context.Context, o vault.Object, namespace string, to vault.Recipient) ([]*warrenv1.SealedItem, error) {
 	var value *storepb.SecretValue
-	ns := task.GetMeta().GetNamespace()
 	err := d.Store.ViewStale(ctx, func(tx *store.ReadTx) (err error) {
-		if secret, err = tx.Secrets().Get(ns, pin.GetSecretId()); err != nil {
-			return err
-		}
-		value, err = tx.SecretValues().Get(ns, pin.GetSecretId(), store.Version(pin.GetVersion()))
-		return err
+		value, err = tx.SecretValues().Get(namespace, o.ID, store.Version(o.Version))
+		return unlessNotFound(err)
 	})
-	if unlessNotFound(err) != nil {
-		return nil, err
-	} else if err != nil {
-		return nil, status.Errorf(codes.NotFound, "secret %s has no version %d any more", pin.GetSecret(), pin.GetVersion())
-	}
-	items, err := d.Vault.DeliverTo(publicKey, nodeID, task.GetMeta().GetId(), secret, value)
 	if err != nil {
-		d.Log.Error("delivering a secret failed", "secret", pin.GetSecret(), "task", task.GetMeta().GetId(), "error", err)
-		return nil, status.Errorf(codes.FailedPrecondition, "secret %s could not be opened or sealed: %v", pin.GetSecret(), err)
+		return nil, err
+	} else if value == nil {
+		return nil, status.Errorf(codes.NotFound, "%s %s has no version %d any more", o.Kind, o.Name, o.Version)
+	}
+	items, err := d.Vault.Deliver(o, value.GetItems(), to)
+	if err != nil {
+		d.Log.Error("delivering a secret failed", "kind", o.Kind, "name", o.Name, "version", o.Version, "task", to.TaskID, "error", err)
+		return nil, status.Errorf(codes.FailedPrecondition, "%s %s could not be delivered: %v", o.Kind, o.Name, err)
 	}
 	return items, nil
 }
