@@ -1,0 +1,41 @@
+package consensus
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Close stops taking part, makes warren.db durable and leaves the mark of a
+// clean stop.
+func (c *Consensus) Close() error {
+	c.closing.Do(func() { c.closeErr = c.release() })
+	return c.closeErr
+}
+
+// release lets go of what is open, also when Open failed half way.
+func (c *Consensus) release() error {
+	var failed []error
+	c.cancel() // a commit that cannot succeed must not keep Raft from ending
+	c.tasks.Wait()
+	if c.raft != nil {
+		failed = append(failed, c.raft.Shutdown().Error())
+	}
+	if c.machine != nil {
+		failed = append(failed, c.machine.close())
+	}
+	if c.logs != nil {
+		failed = append(failed, c.logs.close())
+	}
+	if c.raft != nil && errors.Join(failed...) == nil {
+		failed = append(failed, c.leaveMark())
+	}
+	return errors.Join(append(failed, c.lock.Close())...)
+}
+
+func (c *Consensus) leaveMark() error {
+	sum, err := sum(c.databasePath())
+	if err != nil {
+		return fmt.Errorf("leave the mark of a clean stop: %w", err)
+	}
+	return run{Lineage: c.machine.lineage, BootID: c.bootID, Clean: true, Sum: sum}.write(c.raftDir())
+}

@@ -1,0 +1,322 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"golang.org/x/sys/unix"
+
+	"github.com/cuemby/warren/internal/manager/store"
+)
+
+// Options say where and who.
+type Options struct {
+	// DataDir holds warren.db and raft/; it is made if missing.
+	DataDir string
+	// NodeID names this manager, for ever.
+	NodeID string
+	// BootID names this boot of the machine; the kernel's own when empty.
+	BootID string
+	Logger *slog.Logger
+	// Transport speaks to other managers; nil for a manager that is alone.
+	Transport raft.Transport
+	// Reserve is how many bytes are set aside for a full disk; 0 for the
+	// default of 64 MiB or an eighth of the disk, whichever is less.
+	Reserve int64
+	// SnapshotEvery is the number of log entries between snapshots; 0 for the
+	// default of 8192. An eighth of them stay in the log after one.
+	SnapshotEvery uint64
+}
+
+const (
+	defaultSnapshotEvery = 8192
+	keepSnapshots        = 2
+	// maxBatch bounds the entries that share one fsync.
+	maxBatch = 256
+)
+
+// Consensus is an open data directory, taking part in the agreement.
+type Consensus struct {
+	nodeID    string
+	dir       string
+	bootID    string
+	log       *slog.Logger
+	lock      *os.File
+	space     *space
+	logs      *logStore
+	snapshots raft.SnapshotStore
+	machine   *machine
+	raft      *raft.Raft
+
+	// cancel stops what blocks on the disk, and the watch over its space.
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+
+	terms terms
+
+	closing  sync.Once
+	closeErr error
+}
+
+var _ store.Engine = (*Consensus)(nil)
+
+// Open opens a data directory and starts taking part. It refuses a directory
+// that another process uses, that a newer Warren wrote, or whose warren.db is
+// damaged; the error says what to do. The caller must Close it.
+func Open(o Options) (*Consensus, error) {
+	if o.BootID == "" {
+		var err error
+		if o.BootID, err = bootID(); err != nil {
+			return nil, fmt.Errorf("find out which boot this is: %w", err)
+		}
+	}
+	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	lock, err := lockDir(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	stop, cancel := context.WithCancel(context.Background())
+	c := &Consensus{nodeID: o.NodeID, dir: o.DataDir, bootID: o.BootID, log: o.Logger, lock: lock, cancel: cancel}
+	if err := c.open(stop, o); err != nil {
+		return nil, errors.Join(err, c.release())
+	}
+	c.tasks.Go(func() { c.watchSpace(stop) })
+	return c, nil
+}
+
+// watchSpace notices when other things fill or free the disk.
+func (c *Consensus) watchSpace(stop context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := c.space.look(); err != nil {
+				c.log.Warn("the disk cannot be watched", "error", err)
+			}
+		case <-stop.Done():
+			return
+		}
+	}
+}
+
+// lockDir keeps other processes out of a directory until the file is closed.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%s is in use by another warren process: stop that one first, or give this one another --data-dir", dir)
+		}
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+func (c *Consensus) open(stop context.Context, o Options) error {
+	var err error
+	if c.space, err = newSpace(c.dir, o.Reserve, c.log); err != nil {
+		return err
+	}
+	if err := finishAdoption(c.raftDir()); err != nil {
+		return err
+	}
+	f, err := look(c.databasePath(), c.raftDir(), c.bootID)
+	if err != nil {
+		return err
+	}
+	if f, err = c.prepare(f); err != nil {
+		return err
+	}
+	if c.machine, err = c.begin(stop, f.lineage); err != nil {
+		return err
+	}
+	transport := o.Transport
+	if transport == nil {
+		_, transport = raft.NewInmemTransport(raft.ServerAddress(c.nodeID))
+	}
+	config, err := c.config(o)
+	if err != nil {
+		return err
+	}
+	c.raft, err = raft.NewRaft(config, c.machine, c.logs, c.logs, c.snapshots, transport)
+	return err
+}
+
+// prepare brings warren.db and raft/ together, as decide says, and leaves the
+// log open.
+func (c *Consensus) prepare(f found) (found, error) {
+	if err := c.openRaftDir(); err != nil {
+		return f, err
+	}
+	term, err := c.survey(&f)
+	if err != nil {
+		return f, err
+	}
+	verdict, err := f.decide()
+	if err != nil {
+		return f, err
+	}
+	switch verdict {
+	case rebuild:
+		c.log.Warn("warren.db is made anew from the log", "directory", c.dir)
+		return f, os.RemoveAll(f.path)
+	case adopt:
+		c.log.Warn("warren.db is a restored copy: the cluster goes on from it", "file", f.path, "before", c.raftDir()+".replaced")
+		return c.adopt(f, term)
+	}
+	return f, nil
+}
+
+func (c *Consensus) adopt(f found, term uint64) (found, error) {
+	managers, err := c.managers()
+	if err != nil {
+		return f, err
+	}
+	if managers > 1 {
+		return f, fmt.Errorf("%s is a restored copy, but the cluster has %d other managers, who would not follow it: "+
+			"put this manager's own file back, or move it away (mv %s %s.restored)", f.path, managers-1, f.path, f.path)
+	}
+	if err := c.logs.close(); err != nil {
+		return f, err
+	}
+	a := adoption{found: f, raftDir: c.raftDir(), nodeID: c.nodeID, term: term, segment: c.space.segment(), log: c.log}
+	if err := a.run(); err != nil {
+		return f, err
+	}
+	return f, c.openRaftDir()
+}
+
+func (c *Consensus) openRaftDir() (err error) {
+	if c.logs, err = openLog(c.raftDir(), c.space.segment(), c.log); err != nil {
+		return err
+	}
+	c.snapshots, err = raft.NewFileSnapshotStoreWithLogger(c.raftDir(), keepSnapshots, raftLogger(c.log))
+	return err
+}
+
+// begin makes warren.db, which has the given lineage, this run's, in an order
+// that tells every crash in between from a restore: first raft/ learns the new
+// lineage, then warren.db gets it, then raft/ forgets the old one.
+func (c *Consensus) begin(stop context.Context, lineage string) (*machine, error) {
+	r := run{Lineage: lineage, Next: newLineage(), BootID: c.bootID}
+	// What raft/ says of the file must be true after a crash of the machine too.
+	if err := syncFile(c.databasePath()); err != nil {
+		return nil, err
+	}
+	if err := r.write(c.raftDir()); err != nil {
+		return nil, err
+	}
+	m, err := newMachine(stop, c.databasePath(), r.Next, c.space, c.log)
+	if err != nil {
+		return nil, err
+	}
+	if err := syncDir(c.dir); err != nil {
+		return nil, errors.Join(err, m.db.Close())
+	}
+	r.Lineage, r.Next = r.Next, ""
+	if err := r.write(c.raftDir()); err != nil {
+		return nil, errors.Join(err, m.db.Close())
+	}
+	return m, nil
+}
+
+func (c *Consensus) config(o Options) (*raft.Config, error) {
+	list, err := c.snapshots.List()
+	if err != nil {
+		return nil, err
+	}
+	config := raft.DefaultConfig()
+	config.LocalID = raft.ServerID(c.nodeID)
+	config.Logger = raftLogger(c.log)
+	config.MaxAppendEntries = maxBatch
+	config.BatchApplyCh = true
+	config.NoLegacyTelemetry = true
+	config.SnapshotThreshold = o.SnapshotEvery
+	if config.SnapshotThreshold == 0 {
+		config.SnapshotThreshold = defaultSnapshotEvery
+	}
+	config.TrailingLogs = config.SnapshotThreshold / 8
+	// A database that is ahead of the snapshots needs none of them.
+	config.NoSnapshotRestoreOnStart = len(list) > 0 && c.machine.applied.Load() >= list[0].Index
+	if o.Transport == nil {
+		// Nobody else to wait for.
+		config.HeartbeatTimeout = 50 * time.Millisecond
+		config.ElectionTimeout = 50 * time.Millisecond
+		config.LeaderLeaseTimeout = 50 * time.Millisecond
+	}
+	return config, nil
+}
+
+// survey fills in the last entry that raft/ has, and returns the highest term
+// it has seen.
+func (c *Consensus) survey(f *found) (term uint64, err error) {
+	if term, err = c.logs.GetUint64(keyCurrentTerm); err != nil {
+		return 0, err
+	}
+	list, err := c.snapshots.List()
+	if err != nil {
+		return 0, err
+	}
+	if len(list) > 0 {
+		f.raftLast = position{list[0].Index, list[0].Term}
+	}
+	last, err := c.logs.LastIndex()
+	if err != nil {
+		return 0, err
+	}
+	if last > f.raftLast.index {
+		var entry raft.Log
+		if err := c.logs.GetLog(last, &entry); err != nil {
+			return 0, fmt.Errorf("read entry %d of the log: %w", last, err)
+		}
+		f.raftLast = position{entry.Index, entry.Term}
+	}
+	return max(term, f.raftLast.term), nil
+}
+
+// managers counts the managers in the latest configuration.
+func (c *Consensus) managers() (int, error) {
+	list, err := c.snapshots.List()
+	if err != nil {
+		return 0, err
+	}
+	managers := 0
+	if len(list) > 0 {
+		managers = len(list[0].Configuration.Servers)
+	}
+	first, err := c.logs.FirstIndex()
+	if err != nil {
+		return 0, err
+	}
+	last, err := c.logs.LastIndex()
+	if err != nil {
+		return 0, err
+	}
+	for i := max(first, 1); i <= last; i++ {
+		var entry raft.Log
+		if err := c.logs.GetLog(i, &entry); err != nil {
+			return 0, fmt.Errorf("read entry %d of the log: %w", i, err)
+		}
+		if entry.Type == raft.LogConfiguration {
+			managers = len(raft.DecodeConfiguration(entry.Data).Servers)
+		}
+	}
+	return managers, nil
+}
+
+func (c *Consensus) raftDir() string { return filepath.Join(c.dir, "raft") }
+
+func (c *Consensus) databasePath() string { return filepath.Join(c.dir, "warren.db") }

@@ -1,0 +1,160 @@
+package consensus
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cuemby/warren/internal/manager/store"
+)
+
+// space keeps the disk from filling up under Raft, which could not go on. A
+// file of bytes is set aside while there is room. When the disk is nearly full
+// it is given up, and only transactions that free space are admitted; when
+// there is room again, it is set aside anew. Sizes are in bytes.
+type space struct {
+	dir     string
+	reserve int64 // set aside
+	low     int64 // with less than this free, the disk counts as nearly full
+	log     *slog.Logger
+
+	mu sync.Mutex
+	// coming is admitted but not yet written.
+	coming int64
+	full   bool
+}
+
+const (
+	defaultReserve = 64 << 20
+	minSegment     = 2 << 20
+	// copies is how many times a transaction's bytes are written at most before
+	// it is done: to the log, and to warren.db with the pages around it.
+	copies = 4
+)
+
+// newSpace sets the reserve aside; 0 asks for the default, which is less on
+// small disks.
+func newSpace(dir string, reserve int64, log *slog.Logger) (*space, error) {
+	s := &space{dir: dir, reserve: reserve, log: log}
+	if s.reserve == 0 {
+		var fs unix.Statfs_t
+		if err := unix.Statfs(dir, &fs); err != nil {
+			return nil, fmt.Errorf("look at the disk of %s: %w", dir, err)
+		}
+		s.reserve = min(defaultReserve, int64(fs.Blocks)*fs.Bsize/8)
+	}
+	// The log needs a whole segment at once, whenever one is used up.
+	s.low = 2 * int64(s.segment())
+	s.full = true // until the reserve is there
+	return s, s.look()
+}
+
+// segment is the size of the log's files, by the size of the reserve that has
+// to make room for them.
+func (s *space) segment() int { return int(min(max(s.reserve/4, minSegment), 16<<20)) }
+
+func (s *space) path() string { return filepath.Join(s.dir, "reserve") }
+
+// admit asks for room for a transaction, and gives it back with release.
+func (s *space) admit(bytes int64, reclaim bool) (release func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.lookLocked(bytes); err != nil {
+		return nil, err
+	}
+	if s.full && !reclaim {
+		return nil, store.ErrDiskFull
+	}
+	s.coming += bytes
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.coming -= bytes
+	}, nil
+}
+
+// look brings what is believed of the disk up to date.
+func (s *space) look() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lookLocked(0)
+}
+
+func (s *space) lookLocked(more int64) error {
+	free, err := s.free()
+	if err != nil {
+		return err
+	}
+	free -= copies * (s.coming + more)
+	switch {
+	case !s.full && free < s.low:
+		s.full = true
+		s.log.Error("the disk is nearly full: only deletions are accepted until space is freed", "directory", s.dir, "free_bytes", free)
+		return s.giveUp()
+	case s.full && free+s.held() >= s.reserve+2*s.low:
+		if err := s.setAside(); err != nil {
+			s.log.Warn("no space can be set aside yet", "error", err)
+			return s.giveUp()
+		}
+		s.full = false
+		s.log.Debug("space is set aside for a full disk", "bytes", s.reserve)
+	}
+	return nil
+}
+
+// roomFor says whether a snapshot of that size may be written now.
+func (s *space) roomFor(bytes int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	free, err := s.free()
+	if err != nil {
+		return err
+	}
+	if s.full || free-bytes < 2*s.low {
+		return fmt.Errorf("a snapshot of %d bytes has to wait: %w", bytes, store.ErrDiskFull)
+	}
+	return nil
+}
+
+func (s *space) isFull() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.full
+}
+
+func (s *space) free() (int64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(s.dir, &fs); err != nil {
+		return 0, fmt.Errorf("look at the disk of %s: %w", s.dir, err)
+	}
+	return int64(fs.Bavail) * fs.Bsize, nil
+}
+
+// held is how much of the disk the reserve has now.
+func (s *space) held() int64 {
+	var stat unix.Stat_t
+	if unix.Stat(s.path(), &stat) != nil {
+		return 0
+	}
+	return stat.Blocks * 512
+}
+
+func (s *space) setAside() error {
+	f, err := os.OpenFile(s.path(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Fallocate(int(f.Fd()), 0, 0, s.reserve), f.Close())
+}
+
+func (s *space) giveUp() error {
+	if err := os.Remove(s.path()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
