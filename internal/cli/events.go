@@ -59,7 +59,7 @@ func newEvents(s *command.Shell) *cobra.Command {
 		return list(cmd, args)
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until interrupted")
-	cmd.Flags().StringVar(&since, "since", "", "only what happened since: an age (2h, 3d) or a time")
+	cmd.Flags().StringVar(&since, "since", "", "only what happened since `WHEN`: an age (2h, 3d) or a time")
 	return cmd
 }
 

@@ -26,10 +26,10 @@ both: -it.`,
 		Example: `  warren exec -it postgres-task-1 -- psql -U postgres
   warren exec postgres-task-1 -- cat /run/secrets/db-password`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case len(args) == 0 || args[0] == "":
-				return command.Usagef(cmd, "%q needs the name of a task", cmd.CommandPath())
-			case len(args) == 1:
+			if err := command.Names(spec.KindTask, 1, 0)(cmd, args[:min(1, len(args))]); err != nil {
+				return err
+			}
+			if len(commandOf(args)) == 0 {
 				return command.Usagef(cmd, "nothing to run in task %q", args[0])
 			}
 			return nil
@@ -48,7 +48,7 @@ both: -it.`,
 			}
 			start.Env = append(start.Env, e)
 		}
-		start.Task, start.Args = &warrenv1.Ref{NameOrId: args[0]}, args[1:]
+		start.Task, start.Args = &warrenv1.Ref{NameOrId: args[0]}, commandOf(args)
 		return s.Calling(func(ctx context.Context, c *client.Client, _ []string) error {
 			return runExec(ctx, s, c, &start)
 		})(cmd, args)
@@ -57,8 +57,17 @@ both: -it.`,
 	flags.SetInterspersed(false) // what stands behind TASK is the command's
 	flags.BoolVarP(&start.Tty, "tty", "t", false, "give it a terminal")
 	flags.BoolVarP(&start.Stdin, "interactive", "i", false, "pass standard input to it")
-	flags.StringArrayVarP(&env, "env", "e", nil, "NAME=VALUE: an environment variable (repeatable)")
-	flags.StringVarP(&start.User, "user", "u", "", "USER or UID, and :GROUP or :GID: who runs it")
-	flags.StringVarP(&start.Workdir, "workdir", "w", "", "where it runs")
+	flags.StringArrayVarP(&env, "env", "e", nil, "`NAME=VALUE`: an environment variable (repeatable)")
+	flags.StringVarP(&start.User, "user", "u", "", "`USER[:GROUP]`, by name or number: who runs it")
+	flags.StringVarP(&start.Workdir, "workdir", "w", "", "`DIRECTORY` where it runs")
 	return cmd
+}
+
+// commandOf is what stands behind the task's name, with or without "--".
+func commandOf(args []string) []string {
+	rest := args[1:]
+	if len(rest) > 0 && rest[0] == "--" {
+		return rest[1:]
+	}
+	return rest
 }

@@ -48,7 +48,7 @@ func NewList[V any](s *Shell, n Noun[V], d Doc) *cobra.Command {
 		return l.write(s.Out, objects, s.Now())
 	})
 	flags := cmd.Flags()
-	flags.StringArrayVarP(&l.labels, "label", "l", nil, "only those with this label: KEY or KEY=VALUE (repeatable)")
+	flags.StringArrayVarP(&l.labels, "label", "l", nil, "only those with this label: KEY or `KEY=VALUE` (repeatable)")
 	flags.BoolVarP(&l.quiet, "quiet", "q", false, "print IDs only")
 	flags.BoolVarP(&l.watch, "watch", "w", false, "show it again whenever it changes")
 	l.format = BindFormat(cmd)

@@ -64,9 +64,9 @@ never an argument, which others could see.`,
 		})(cmd, args)
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&r.Username, "username", "u", "", "who logs in")
+	flags.StringVarP(&r.Username, "username", "u", "", "`NAME` of who logs in")
 	flags.BoolVar(&fromPipe, "password-stdin", false, "the password is what is piped in")
-	flags.StringVar(&caFile, "ca-file", "", "PEM file with the registry's own CA")
+	flags.StringVar(&caFile, "ca-file", "", "`PATH` of the registry's own CA, in PEM")
 	flags.BoolVar(&r.PlainHttp, "plain-http", false, "speak HTTP without TLS: passwords and images can be read and changed on the way")
 	return cmd
 }

@@ -55,7 +55,7 @@ exactly the bytes that were given. It is sealed before it leaves this program.`,
 		})(cmd, args)
 	}
 	from.bind(cmd)
-	cmd.Flags().StringArrayVarP(&labels, "label", "l", nil, "label: KEY=VALUE (repeatable)")
+	cmd.Flags().StringArrayVarP(&labels, "label", "l", nil, "label: `KEY=VALUE` (repeatable)")
 	return cmd
 }
 

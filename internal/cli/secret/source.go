@@ -29,8 +29,8 @@ type source struct {
 func (src *source) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&src.literals, "from-literal", nil,
-		"KEY=VALUE; the secret is the VALUE. Others can see it in the list of processes and in the shell's history: prefer --from-stdin. Repeated, the secret is a directory with one file per KEY")
-	flags.StringVar(&src.file, "from-file", "", "the secret is what this file contains")
+		"`KEY=VALUE`: the secret is the VALUE. Prefer --from-stdin: others can see an argument in the list of processes and in the shell's history. Repeated, the secret is a directory with one file per KEY")
+	flags.StringVar(&src.file, "from-file", "", "the secret is what the file at `PATH` contains")
 	flags.BoolVar(&src.stdin, "from-stdin", false, "the secret is what is piped in")
 }
 

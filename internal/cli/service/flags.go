@@ -27,15 +27,15 @@ type serviceFlags struct {
 
 func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.image, "image", "", "what to run, as Docker writes it: postgres:15 (required)")
-	flags.Uint32Var(&f.replicas, "replicas", 1, "number of tasks")
-	flags.StringArrayVar(&f.volumes, "volume", nil, "NAME:/PATH[:ro][:nocopy]: a volume at a path of the container (repeatable)")
-	flags.StringArrayVar(&f.secrets, "secret", nil, "NAME, or source=NAME,target=PATH: a secret below /run/secrets (repeatable)")
-	flags.StringArrayVarP(&f.env, "env", "e", nil, "NAME=VALUE: an environment variable; for what is secret use --secret (repeatable)")
-	flags.StringArrayVarP(&f.labels, "label", "l", nil, "label: KEY=VALUE (repeatable)")
-	flags.StringVarP(&f.user, "user", "u", "", "USER or UID, and :GROUP or :GID: who runs it (default: as the image says)")
-	flags.DurationVar(&f.stopTimeout, "stop-timeout", spec.DefaultStopTimeout, "time from SIGTERM to SIGKILL")
-	flags.StringVar(&f.network, "network", "bridge", "bridge, host or none")
+	flags.StringVar(&f.image, "image", "", "`IMAGE` to run, as Docker writes it: postgres:15 (required)")
+	flags.Uint32Var(&f.replicas, "replicas", 1, "`NUMBER` of tasks")
+	flags.StringArrayVar(&f.volumes, "volume", nil, "`NAME:/PATH[:ro][:nocopy]`: a volume at a path of the container (repeatable)")
+	flags.StringArrayVar(&f.secrets, "secret", nil, "`NAME`, or source=NAME,target=PATH: a secret below /run/secrets (repeatable)")
+	flags.StringArrayVarP(&f.env, "env", "e", nil, "`NAME=VALUE`: an environment variable; for what is secret use --secret (repeatable)")
+	flags.StringArrayVarP(&f.labels, "label", "l", nil, "label: `KEY=VALUE` (repeatable)")
+	flags.StringVarP(&f.user, "user", "u", "", "`USER[:GROUP]`, by name or number: who runs it (default: as the image says)")
+	flags.DurationVar(&f.stopTimeout, "stop-timeout", spec.DefaultStopTimeout, "`TIME` from SIGTERM to SIGKILL")
+	flags.StringVar(&f.network, "network", "bridge", "`MODE`: bridge, host or none")
 	for flag, words := range map[string]command.Completion{
 		"volume":  command.Complete(s, volume.Noun, true),
 		"secret":  command.Complete(s, secret.Noun, true),

@@ -27,7 +27,7 @@ func newList(s *command.Shell) *cobra.Command {
 		Example: `  warren task list
   warren task list --service postgres --all -o wide`,
 	})
-	cmd.Flags().StringVar(&service, "service", "", "only the tasks of this service")
+	cmd.Flags().StringVar(&service, "service", "", "only the tasks of `SERVICE`")
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "stopped ones too")
 	return cmd
 }

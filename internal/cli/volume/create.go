@@ -46,9 +46,9 @@ func newCreate(s *command.Shell) *cobra.Command {
 		return create(cmd, args)
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&r.Spec.Driver, "driver", spec.DriverLocal, "who keeps the data")
-	flags.StringArrayVar(&options, "option", nil, "option of the driver: KEY=VALUE (repeatable)")
-	flags.StringArrayVarP(&labels, "label", "l", nil, "label: KEY=VALUE (repeatable)")
+	flags.StringVar(&r.Spec.Driver, "driver", spec.DriverLocal, "`DRIVER` that keeps the data")
+	flags.StringArrayVar(&options, "option", nil, "option of the driver: `KEY=VALUE` (repeatable)")
+	flags.StringArrayVarP(&labels, "label", "l", nil, "label: `KEY=VALUE` (repeatable)")
 	_ = cmd.RegisterFlagCompletionFunc("driver", cobra.FixedCompletions([]string{spec.DriverLocal}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
