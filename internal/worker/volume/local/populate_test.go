@@ -211,3 +211,29 @@ func TestPopulateLeavesAMountAlone(t *testing.T) {
 		t.Errorf("delete: %v; want ErrBusy", err)
 	}
 }
+
+// Images are mounted as overlays; what overlays write beside files is theirs.
+func TestPopulateFromAnOverlay(t *testing.T) {
+	d, v, dir := created(t)
+	base, lower, view := t.TempDir(), image(t), t.TempDir()
+	put(t, filepath.Join(base, "image/sub/of-the-base"), "1")
+	put(t, filepath.Join(base, "image/hidden/file"), "1")
+	// An upper layer that hides a directory and replaces another.
+	top := t.TempDir()
+	must(t, os.Rename(lower, filepath.Join(top, "image")))
+	must(t, unix.Mknod(filepath.Join(top, "image/hidden"), unix.S_IFCHR, 0))
+	must(t, unix.Setxattr(filepath.Join(top, "image/sub"), "trusted.overlay.origin", []byte("x"), 0))
+	must(t, unix.Mount("overlay", view, "overlay", unix.MS_RDONLY, "lowerdir="+top+":"+base))
+	t.Cleanup(func() { _ = unix.Unmount(view, unix.MNT_DETACH) })
+	source := filepath.Join(view, "image")
+	must(t, d.Populate(t.Context(), v, source))
+	if got, want := describe(t, dir), describe(t, source); got != want {
+		t.Errorf("copied:\n%s\nthe image shows\n%s", got, want)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "sub/of-the-base")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "hidden")); err == nil {
+		t.Error("what a layer removed is there")
+	}
+}

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sort"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cuemby/warren/internal/worker/volume"
@@ -259,7 +262,7 @@ func TestUsageToleratesWhatVanishes(t *testing.T) {
 			_ = os.RemoveAll(filepath.Join(dir, fmt.Sprintf("sub-%d", (i+25)%50)))
 		}
 	}()
-	for range 200 {
+	for range 40 {
 		if _, err := d.Usage(t.Context(), v); err != nil {
 			t.Errorf("measure while files come and go: %v", err)
 			break
@@ -267,4 +270,29 @@ func TestUsageToleratesWhatVanishes(t *testing.T) {
 	}
 	close(stop)
 	<-stopped
+}
+
+// A container's bind mount is in the container's mount namespace only.
+func TestDeleteSeesMountsOfOtherNamespaces(t *testing.T) {
+	d, v, dir := created(t)
+	must(t, os.Mkdir(filepath.Join(dir, "sub"), 0o755))
+	container := exec.Command("/bin/sh", "-c", `mount --bind "$0" /mnt && echo ready && read end`, filepath.Join(dir, "sub"))
+	container.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	stdin, err := container.StdinPipe()
+	must(t, err)
+	stdout, err := container.StdoutPipe()
+	must(t, err)
+	must(t, container.Start())
+	defer container.Wait()
+	defer stdin.Close()
+	if _, err := io.ReadFull(stdout, make([]byte, len("ready"))); err != nil {
+		t.Fatalf("the container did not mount: %v", err)
+	}
+	err = d.Delete(t.Context(), v)
+	if !errors.Is(err, volume.ErrBusy) || !strings.Contains(err.Error(), fmt.Sprint(container.Process.Pid)) {
+		t.Errorf("delete: %v; want ErrBusy that names process %d", err, container.Process.Pid)
+	}
+	must(t, stdin.Close())
+	_ = container.Wait()
+	must(t, d.Delete(t.Context(), v))
 }
