@@ -209,18 +209,21 @@ func TestHomeUnderSudoIsThatOfThePersonBehindIt(t *testing.T) {
 
 func TestLinksInAHomeAreNotFollowed(t *testing.T) {
 	b := bundle(t, newCA(t, "c1"), "alice", admin)
-	h, elsewhere := newHome(t), t.TempDir()
-	if err := os.Symlink(elsewhere, h.Dir()); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Write(b); err == nil || !strings.Contains(err.Error(), h.Dir()) {
-		t.Errorf("wrote through a link: %v", err)
-	}
-	if _, err := h.Credentials(); err == nil {
-		t.Error("read through a link")
+	elsewhere := t.TempDir()
+	for _, target := range []string{elsewhere, "."} { // out of the home, and within
+		h := newHome(t)
+		if err := os.Symlink(target, h.Dir()); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Write(b); err == nil || !strings.Contains(err.Error(), "links are not followed") {
+			t.Errorf("wrote through a link: %v", err)
+		}
+		if _, err := h.Credentials(); err == nil {
+			t.Error("read through a link")
+		}
 	}
 
-	h = newHome(t)
+	h := newHome(t)
 	if err := os.Mkdir(h.Dir(), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -127,22 +127,27 @@ func TestCAIsConfinedToItsCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign := Identity{"c2", []warrenv1.Role{admin}, "alice"}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		NotBefore: epoch, NotAfter: epoch.Add(time.Hour), URIs: foreign.uris(),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}, ca.cert, key.Public(), ca.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
 	roots := x509.NewCertPool()
 	roots.AddCert(ca.cert)
-	if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: epoch}); err == nil {
-		t.Error("a certificate for another cluster verifies")
+	for cluster, ok := range map[string]bool{"c1": true, "c2": false} {
+		id := Identity{cluster, []warrenv1.Role{admin}, "alice"}
+		der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+			NotBefore: epoch, NotAfter: epoch.Add(time.Hour), URIs: id.uris(),
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		}, ca.cert, key.Public(), ca.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = cert.Verify(x509.VerifyOptions{
+			Roots: roots, CurrentTime: epoch, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		})
+		if (err == nil) != ok {
+			t.Errorf("a certificate for %s: %v", id, err)
+		}
 	}
 }
 

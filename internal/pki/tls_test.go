@@ -153,7 +153,7 @@ func TestServerRefusesStrangers(t *testing.T) {
 		"a CA of the same name":         show(credential(t, impostor, "alice", admin)),
 		"the CA itself":                 show(&Credential{tls: tls.Certificate{Certificate: [][]byte{ca.cert.Raw}, PrivateKey: ca.key}}),
 		"TLS 1.2": lenient(func(c *tls.Config) {
-			c.MinVersion, c.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
+			c.MinVersion, c.MaxVersion, c.CurvePreferences = tls.VersionTLS12, tls.VersionTLS12, nil
 			c.Certificates = []tls.Certificate{good.tls}
 		}),
 		"no hybrid key exchange": lenient(func(c *tls.Config) {
