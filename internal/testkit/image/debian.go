@@ -107,7 +107,8 @@ func download(ctx context.Context, names []string) ([]string, error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return nil, err
 	}
-	uris, err := apt(ctx, cache, "apt-get", append([]string{"download", "--print-uris"}, names...)...)
+	// Not in the cache: apt is silent about what is in its directory already.
+	uris, err := apt(ctx, "/", "apt-get", append([]string{"download", "--print-uris"}, names...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +125,9 @@ func download(ctx context.Context, names []string) ([]string, error) {
 			base, _, _ := strings.Cut(name, "_")
 			missing = append(missing, base)
 		}
+	}
+	if len(files) != len(names) {
+		return nil, fmt.Errorf("apt knows files of %d of the packages %v", len(files), names)
 	}
 	if len(missing) > 0 {
 		if _, err := apt(ctx, cache, "apt-get", append([]string{"download", "-q"}, missing...)...); err != nil {

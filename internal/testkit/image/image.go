@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // Image is an image with the name it is imported under.
@@ -35,7 +36,8 @@ func Make(ctx context.Context, name string) (Image, error) {
 
 // assemble puts layers and configuration together.
 func assemble(name string, config v1.Config, layers ...v1.Layer) (Image, error) {
-	image, err := mutate.AppendLayers(empty.Image, layers...)
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	image, err := mutate.AppendLayers(image, layers...)
 	if err != nil {
 		return Image{}, fmt.Errorf("make image %s: %w", name, err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 const architecture = runtime.GOARCH
@@ -150,5 +151,6 @@ func (l *layer) finish() (v1.Layer, error) {
 	return tarball.LayerFromOpener(
 		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
 		tarball.WithCompressionLevel(gzip.BestSpeed),
+		tarball.WithMediaType(types.OCILayer),
 	)
 }

@@ -14,7 +14,8 @@ import (
 func withLogger(ctx context.Context, l *slog.Logger) context.Context {
 	logger := logrus.New()
 	logger.SetOutput(io.Discard)
-	logger.SetLevel(logrus.DebugLevel)
+	// At its level debug, every shim would print to standard error.
+	logger.SetLevel(logrus.InfoLevel)
 	logger.AddHook(slogHook{l.With("by", "containerd")})
 	setDefaultLogger(logger)
 	return log.WithLogger(ctx, logrus.NewEntry(logger))
@@ -27,18 +28,19 @@ func setDefaultLogger(logger *logrus.Logger) {
 	defaultLogger.Do(func() { log.L = logrus.NewEntry(logger) })
 }
 
-// slogHook passes logrus' entries on. Containerd tells at level info what
-// only its own developers want to know, so that becomes debug.
+// slogHook passes logrus' entries on. What fails in a call is returned to the
+// caller, so containerd's errors are warnings here, and the rest is for those
+// who look into containerd.
 type slogHook struct{ log *slog.Logger }
+
+// usual are errors that belong to every end of a container.
+var usual = map[string]bool{"copy shim log": true, "failed to delete task": true}
 
 func (slogHook) Levels() []logrus.Level { return logrus.AllLevels }
 
 func (h slogHook) Fire(e *logrus.Entry) error {
 	level := slog.LevelDebug
-	switch {
-	case e.Level <= logrus.ErrorLevel:
-		level = slog.LevelError
-	case e.Level == logrus.WarnLevel:
+	if e.Level <= logrus.ErrorLevel && !usual[e.Message] {
 		level = slog.LevelWarn
 	}
 	ctx := e.Context
