@@ -35,8 +35,8 @@ func TestFormatsAreThoseOfAnotherImplementation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := unlock.Format(); got != known.UnlockKey {
-		t.Errorf("Format: %s, want %s", got, known.UnlockKey)
+	if got := unlock.Reveal(); got != known.UnlockKey {
+		t.Errorf("Reveal: %s, want %s", got, known.UnlockKey)
 	}
 	if got := unlock.Fingerprint(); got != known.UnlockKeyFingerprint {
 		t.Errorf("Fingerprint: %s, want %s", got, known.UnlockKeyFingerprint)

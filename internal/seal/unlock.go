@@ -48,7 +48,7 @@ func randomPlaintext(rand io.Reader, n int) (*Plaintext, error) {
 	return p, nil
 }
 
-// ParseUnlockKey reads what Format wrote. Case, spaces, line ends and the
+// ParseUnlockKey reads what Reveal gave. Case, spaces, line ends and the
 // dashes between groups do not matter. The error never quotes the input.
 func ParseUnlockKey(s string) (UnlockKey, error) {
 	if len(s) > unlockMaxInput {
@@ -79,10 +79,10 @@ func ParseUnlockKey(s string) (UnlockKey, error) {
 	return k, nil
 }
 
-// Format returns the key as a person writes it down, wrn-unlock- and seven
+// Reveal returns the key as a person writes it down, wrn-unlock- and seven
 // groups. This is the key itself: show it on a terminal or write it to a file
 // of mode 0600, and nowhere else.
-func (k UnlockKey) Format() string {
+func (k UnlockKey) Reveal() string {
 	sum := k.checksum()
 	b := append(append(make([]byte, 0, unlockKeySize+unlockSumSize), k.secret.Bytes()...), sum[:]...)
 	defer clear(b)

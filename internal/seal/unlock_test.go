@@ -18,7 +18,7 @@ func unlockKey(t *testing.T) UnlockKey {
 
 func TestUnlockKeyIsReadAsAPersonTypesIt(t *testing.T) {
 	k := unlockKey(t)
-	text := k.Format()
+	text := k.Reveal()
 	for _, typed := range []string{
 		text, text + "\n", "  " + text + "\r\n", strings.ToUpper(text),
 		unlockPrefix + strings.ReplaceAll(strings.TrimPrefix(text, unlockPrefix), "-", ""),
@@ -36,7 +36,7 @@ func TestUnlockKeyIsReadAsAPersonTypesIt(t *testing.T) {
 }
 
 func TestMistypedUnlockKeysAreRefusedWithoutBeingQuoted(t *testing.T) {
-	text := unlockKey(t).Format()
+	text := unlockKey(t).Reveal()
 	digits := strings.TrimPrefix(text, unlockPrefix)
 	bad := []string{"", "wrn-unlock-", digits, "SWMKEY-1-" + digits, text[:len(text)-1], text + "a",
 		strings.Replace(text, digits[:1], "1", 1) + "!", strings.Repeat(text, 10)}
@@ -78,7 +78,7 @@ func FuzzParseUnlockKey(f *testing.F) {
 			return
 		}
 		defer k.Destroy()
-		again, err := ParseUnlockKey(k.Format())
+		again, err := ParseUnlockKey(k.Reveal())
 		if err != nil || !again.Equal(k) {
 			t.Errorf("%q is read, but what it prints as is not: %v", typed, err)
 		}
