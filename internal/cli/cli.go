@@ -34,7 +34,7 @@ type Hooks struct {
 	// Start runs a node that was set up before until ctx ends.
 	Start func(ctx context.Context, o NodeOptions) error
 	// Ctr runs containerd's own client, with these arguments, against the
-	// containerd of this machine's node.
+	// containerd of this machine's node; there is no such verb when nil.
 	Ctr func(args []string) error
 }
 
@@ -63,10 +63,12 @@ func New(h Hooks) *cobra.Command {
 		manager.New(h.Start),
 		newExec(s),
 		newEvents(s),
-		newCtr(h.Ctr),
 		newVersion(s),
 		newCompletion(s),
 	)
+	if h.Ctr != nil {
+		root.AddCommand(newCtr(h.Ctr))
+	}
 	root.Long = `Warren runs containers on a few Linux machines, with volumes that stay where
 their data is and secrets that are never on a disk in the clear.`
 	root.Example = `  sudo warren cluster init

@@ -29,6 +29,8 @@ type Options struct {
 	NodeName   string
 	// LogLevel is debug, info, warn or error; LogFormat is text or json.
 	LogLevel, LogFormat string
+	// BootID stands in for the kernel's, so that a reboot can be rehearsed.
+	BootID string
 }
 
 var (
@@ -39,19 +41,7 @@ var (
 // Run makes a verb of what runs a node.
 func Run(cmd *cobra.Command, run func(context.Context, Options) error) {
 	var o Options
-	flags := cmd.Flags()
-	flags.StringVar(&o.DataDir, "data-dir", "", "`PATH` of what must outlive everything: state, keys, volumes (default /var/lib/warren)")
-	flags.StringVar(&o.RunDir, "run-dir", "", "`PATH` of what need not outlive a reboot: sockets, secrets in memory (default /run/warren)")
-	flags.StringVar(&o.ListenAddr, "listen-addr", "", "`HOST:PORT` where the API is served (default 0.0.0.0:8080)")
-	flags.StringVar(&o.AdvertiseAddr, "advertise-addr", "", "`HOST:PORT` where others reach it (default: this machine's address)")
-	flags.StringVar(&o.MetricsAddr, "metrics-addr", "", "`HOST:PORT` of /health, /ready and /metrics (default 127.0.0.1:9180)")
-	flags.StringVar(&o.Containerd, "containerd", "", "`ADDRESS` of a containerd to use instead of the one inside")
-	flags.StringVar(&o.NodeName, "node-name", "", "`NAME` of this node (default: the host's name)")
-	flags.StringVar(&o.LogLevel, "log-level", "", "least `LEVEL` that is logged: "+strings.Join(logLevels, ", ")+" (default info)")
-	flags.StringVar(&o.LogFormat, "log-format", "", "`FORMAT` of the log: "+strings.Join(logFormats, ", ")+" (default text)")
-	for flag, words := range map[string][]string{"log-level": logLevels, "log-format": logFormats} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-	}
+	o.bind(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := o.check(cmd); err != nil {
 			return err
@@ -62,6 +52,24 @@ func Run(cmd *cobra.Command, run func(context.Context, Options) error) {
 		// The node's files are its own, whoever's umask started it.
 		unix.Umask(0o022)
 		return run(cmd.Context(), o)
+	}
+}
+
+func (o *Options) bind(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.DataDir, "data-dir", "", "`PATH` of what must outlive everything: state, keys, volumes (default /var/lib/warren)")
+	flags.StringVar(&o.RunDir, "run-dir", "", "`PATH` of what need not outlive a reboot: sockets, secrets in memory (default /run/warren)")
+	flags.StringVar(&o.ListenAddr, "listen-addr", "", "`HOST:PORT` where the API is served (default 0.0.0.0:8080)")
+	flags.StringVar(&o.AdvertiseAddr, "advertise-addr", "", "`HOST:PORT` where others reach it (default: this machine's address)")
+	flags.StringVar(&o.MetricsAddr, "metrics-addr", "", "`HOST:PORT` of /health, /ready and /metrics (default 127.0.0.1:9180)")
+	flags.StringVar(&o.Containerd, "containerd", "", "`ADDRESS` of a containerd to use instead of the one inside")
+	flags.StringVar(&o.NodeName, "node-name", "", "`NAME` of this node (default: the host's name)")
+	flags.StringVar(&o.LogLevel, "log-level", "", "least `LEVEL` that is logged: "+strings.Join(logLevels, ", ")+" (default info)")
+	flags.StringVar(&o.LogFormat, "log-format", "", "`FORMAT` of the log: "+strings.Join(logFormats, ", ")+" (default text)")
+	flags.StringVar(&o.BootID, "boot-id", "", "`ID` of this boot of the machine, to rehearse a reboot")
+	_ = flags.MarkHidden("boot-id")
+	for flag, words := range map[string][]string{"log-level": logLevels, "log-format": logFormats} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 	}
 }
 
