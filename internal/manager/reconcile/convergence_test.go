@@ -237,11 +237,11 @@ func unsafe(tx *store.ReadTx) string {
 	return ""
 }
 
-func (c *cluster) createVolume(name string, access warrenv1.AccessMode) {
+func (c *cluster) createVolume(name, node string, access warrenv1.AccessMode) {
 	c.update(func(tx *store.Tx) error {
 		return tx.Volumes().Create(&warrenv1.Volume{
 			Meta: &warrenv1.Meta{Id: "vol-" + name, Name: name, Namespace: ns},
-			Spec: &warrenv1.VolumeSpec{Driver: spec.DriverLocal, Access: access},
+			Spec: &warrenv1.VolumeSpec{Driver: spec.DriverLocal, Access: access}, NodeId: node,
 		})
 	})
 }
@@ -309,7 +309,7 @@ func (c *cluster) eventuallyRuns(name string, want int) {
 
 func TestServicesBecomeRunningTasksAndGoAgain(t *testing.T) {
 	c := newCluster(t, 1)
-	c.createVolume("data", warrenv1.AccessMode_ACCESS_MODE_NODE)
+	c.createVolume("data", "", warrenv1.AccessMode_ACCESS_MODE_NODE)
 	c.createService("pg", 1, "data")
 	defer c.start(false)()
 	c.eventuallyRuns("pg", 1)
@@ -356,9 +356,9 @@ func TestServicesBecomeRunningTasksAndGoAgain(t *testing.T) {
 
 func TestReconcilersMayBeKilledAtAnyStep(t *testing.T) {
 	c := newCluster(t, 3)
-	c.createVolume("shared", warrenv1.AccessMode_ACCESS_MODE_NODE)
-	c.createVolume("alone", warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE)
-	c.createVolume("other", warrenv1.AccessMode_ACCESS_MODE_NODE)
+	c.createVolume("shared", "", warrenv1.AccessMode_ACCESS_MODE_NODE)
+	c.createVolume("alone", "node-1", warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE)
+	c.createVolume("other", "node-1", warrenv1.AccessMode_ACCESS_MODE_NODE)
 	c.createService("web", 3)
 	c.createService("app", 2, "shared")
 	c.createService("db", 1, "alone", "other")
