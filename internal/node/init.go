@@ -103,7 +103,7 @@ func found(ctx context.Context, p *prepared, s *store.Store, home *pki.Home) (*v
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFile(p.layout.unlockKey(), []byte(keys.Unlock.Format()+"\n"), 0o600); err != nil {
+	if err := writeFile(p.layout.unlockKey(), []byte(keys.Unlock.Reveal()+"\n"), 0o600); err != nil {
 		return nil, err
 	}
 	err = s.Update(ctx, func(tx *store.Tx) error {
@@ -161,7 +161,7 @@ somewhere else. Your certificate is in %s. In another terminal:
 
     warren volume create my-data
 
-`, p.settings.ClusterID, p.settings.NodeName, p.layout.unlockKey(), keys.Unlock.Format(), home.Dir())
+`, p.settings.ClusterID, p.settings.NodeName, p.layout.unlockKey(), keys.Unlock.Reveal(), home.Dir())
 }
 
 // random returns what IDs are made of.

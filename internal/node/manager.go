@@ -85,7 +85,7 @@ func (m *manager) run(ctx context.Context, ready *readiness) error {
 	g.Go(func() error { return serveGRPC(ctx, tcp, m.tcp) })
 	g.Go(func() error { return serveGRPC(ctx, unix, m.unix) })
 	g.Go(func() error { return renew(ctx, m.prepared, m.vault, m.source) })
-	g.Go(func() error { return m.state.consensus.WhileLeader(ctx, m.lead) })
+	g.Go(func() error { return m.state.consensus.WhileLeading(ctx, m.lead) })
 	ready.manager.Store(true)
 	return g.Wait()
 }
@@ -139,4 +139,3 @@ func serveGRPC(ctx context.Context, s *grpc.Server, l net.Listener) error {
 	s.GracefulStop()
 	return <-served
 }
-

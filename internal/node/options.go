@@ -11,16 +11,13 @@ import (
 // Options is what a person decides when a node is started. Empty fields mean:
 // as it was set before, else the default.
 type Options struct {
-	DataDir       string
-	RunDir        string
-	ListenAddr    string
-	AdvertiseAddr string
-	MetricsAddr   string
+	DataDir, RunDir                        string
+	ListenAddr, AdvertiseAddr, MetricsAddr string
 	// Containerd is the address of an existing containerd; empty runs our own.
 	Containerd string
 	NodeName   string
-	LogLevel   string
-	LogFormat  string
+	// LogLevel is debug, info, warn or error; LogFormat is text or json.
+	LogLevel, LogFormat string
 	// BootID stands in for the kernel's, so that a reboot can be rehearsed.
 	BootID string
 }

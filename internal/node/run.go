@@ -21,7 +21,7 @@ import (
 func openState(ctx context.Context, p *prepared, bootstrap bool) (*state, error) {
 	node, err := consensus.Open(consensus.Options{
 		DataDir: p.layout.state(), NodeID: p.settings.NodeID, BootID: p.options.BootID,
-		Log: p.log.With("room", "consensus"),
+		Logger: p.log.With("room", "consensus"),
 	})
 	if err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func openState(ctx context.Context, p *prepared, bootstrap bool) (*state, error)
 			return nil, errors.Join(err, s.close())
 		}
 	}
-	if err := node.WaitLeader(ctx); err != nil {
+	if err := node.WaitLeading(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil

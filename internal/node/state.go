@@ -14,7 +14,7 @@ import (
 
 // state is the replicated state of this manager, and the store above it.
 type state struct {
-	consensus *consensus.Node
+	consensus *consensus.Consensus
 	store     *store.Store
 }
 
@@ -35,45 +35,30 @@ func (s *state) clusterKeys(ctx context.Context) (cluster *warrenv1.Cluster, key
 func (s *state) numbers(ctx context.Context) (metrics.Snapshot, error) {
 	n := metrics.Snapshot{Nodes: map[string]int{}, Tasks: map[string]int{}}
 	err := s.store.ViewStale(ctx, func(tx *store.ReadTx) error {
-		for _, err := range tx.Services().List() {
+		for range tx.Services().List() {
 			n.Services++
-			if err != nil {
-				return err
-			}
 		}
-		for _, err := range tx.Secrets().List() {
+		for range tx.Secrets().List() {
 			n.Secrets++
-			if err != nil {
-				return err
-			}
 		}
-		for status, err := range tx.NodeStatus().List() {
-			if err != nil {
-				return err
-			}
+		for _, status := range tx.NodeStatus().List() {
 			n.Nodes[spec.NodeStateName(status.GetState())]++
 		}
-		for status, err := range tx.TaskStatus().List() {
-			if err != nil {
-				return err
-			}
+		for _, status := range tx.TaskStatus().List() {
 			n.Tasks[spec.TaskStateName(status.GetState())]++
 		}
-		return volumeSizes(tx, &n)
+		for _, v := range tx.Volumes().List() {
+			n.Volumes = append(n.Volumes, volumeSize(tx, v))
+		}
+		return nil
 	})
 	return n, err
 }
 
-func volumeSizes(tx *store.ReadTx, n *metrics.Snapshot) error {
-	for v, err := range tx.Volumes().List() {
-		if err != nil {
-			return err
-		}
-		size := metrics.Volume{Namespace: v.GetMeta().GetNamespace(), Name: v.GetMeta().GetName(), Node: v.GetNodeId()}
-		if status, err := tx.VolumeStatus().Get(v.GetMeta().GetId()); err == nil {
-			size.UsedBytes = status.GetUsedBytes()
-		}
-		n.Volumes = append(n.Volumes, size)
+func volumeSize(tx *store.ReadTx, v *warrenv1.Volume) metrics.Volume {
+	size := metrics.Volume{Namespace: v.GetMeta().GetNamespace(), Name: v.GetMeta().GetName(), Node: v.GetNodeId()}
+	if status, err := tx.VolumeStatus().Peek(v.GetMeta().GetId()); err == nil {
+		size.UsedBytes = status.GetUsedBytes()
 	}
-	return nil
+	return size
 }

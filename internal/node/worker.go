@@ -49,15 +49,7 @@ func newWorker(ctx context.Context, p *prepared, source *pki.CertificateSource) 
 		return w, err
 	}
 	w.volumes = volume.NewManager(map[string]volume.Driver{"local": localDriver}, p.log.With("room", "volume"))
-	w.network, err = bridge.New(bridge.Options{RunDir: p.layout.Run, Log: p.log.With("room", "network")})
-	if err != nil {
-		return w, err
-	}
-	live, err := w.runtime.ContainerIDs(ctx)
-	if err != nil {
-		return w, err
-	}
-	secrets, err := secretfs.Open(p.layout.secrets(), live, p.log.With("room", "secretfs"))
+	w.network, err = bridge.Open(bridge.Options{RunDir: p.layout.Run, Log: p.log.With("room", "network")})
 	if err != nil {
 		return w, err
 	}
@@ -68,7 +60,10 @@ func newWorker(ctx context.Context, p *prepared, source *pki.CertificateSource) 
 	w.agent, err = agent.New(agent.Config{
 		DataDir: p.layout.Data, Hostname: host, Address: p.settings.AdvertiseAddr, Version: version.Version, BootID: p.options.BootID,
 		Dial:    dialer(p.settings.ListenAddr, source),
-		Runtime: w.runtime, Volumes: w.volumes, Network: w.network, Secrets: secrets,
+		Runtime: w.runtime, Volumes: w.volumes, Network: w.network,
+		OpenSecrets: func(live []string) (agent.Secrets, error) {
+			return secretfs.Open(p.layout.secrets(), live, p.log.With("room", "secretfs"))
+		},
 		Log: p.log.With("room", "agent"),
 	})
 	return w, err
@@ -120,4 +115,3 @@ func reachable(listenAddr string) string {
 	}
 	return net.JoinHostPort("127.0.0.1", port)
 }
-

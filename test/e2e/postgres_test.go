@@ -21,7 +21,7 @@ const password = "canary-7f3e9a1c55d04b"
 // startPostgres runs the guide's example on n.
 func startPostgres(n *node) {
 	n.t.Helper()
-	n.run("image", "load", artifact(n.t, "postgres-15.tar"))
+	n.run("image", "load", artifact(n.t, "postgres.tar"))
 	n.run("volume", "create", "db-data", "--driver", "local", "--label", "env=production", "--label", "app=postgres")
 	n.feed(password, "secret", "create", "db-password", "--from-stdin")
 	n.run("service", "create", "postgres", "--image", "postgres:15", "--replicas", "1",

@@ -1,0 +1,35 @@
+// Command warren is the whole of Warren in one program: what a person types,
+// and the node that answers.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/cuemby/warren/internal/cli"
+	"github.com/cuemby/warren/internal/node"
+	"github.com/cuemby/warren/internal/pki"
+)
+
+func main() {
+	os.Exit(cli.Main(cli.Hooks{Init: initialise, Start: start, Ctr: nil}))
+}
+
+func initialise(ctx context.Context, o cli.NodeOptions) error {
+	home, err := pki.UserHome()
+	if err != nil {
+		return err
+	}
+	var terminal io.Writer
+	if term.IsTerminal(int(os.Stdout.Fd())) {
+		terminal = os.Stdout
+	}
+	return node.Init(ctx, node.Options(o), home, terminal)
+}
+
+func start(ctx context.Context, o cli.NodeOptions) error {
+	return node.Start(ctx, node.Options(o))
+}
