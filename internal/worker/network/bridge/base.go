@@ -48,6 +48,10 @@ func newBase(name string, o Options) (*base, error) {
 	if err := applyRules(plan); err != nil {
 		return nil, fmt.Errorf("packet rules of bridge %s: %w", name, err)
 	}
+	if table := stranger(plan); table != "" {
+		o.Log.Warn("another program's rules may keep tasks from reaching beyond this machine; let its firewall forward what comes from the bridge",
+			"bridge", name, "table", table)
+	}
 	return b, nil
 }
 

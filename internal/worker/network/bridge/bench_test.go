@@ -24,7 +24,7 @@ func BenchmarkAttach(b *testing.B) {
 		}
 		b.StartTimer()
 	}
-	if err := removeLink(n.bridge); err != nil {
+	if err := n.Close(); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/cuemby/warren/internal/worker/network"
+	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 )
 
@@ -162,8 +163,51 @@ func TestLostBridgeIsMadeAgain(t *testing.T) {
 	if second.Address == first.Address {
 		t.Error("the address of a task that still has it was given away")
 	}
-	attach(t, n, "one", network.ModeBridge)
 	if _, err := call(t, second.NetNSPath, listen(t, first.NetNSPath, first.Address)); err != nil {
+		t.Error(err)
+	}
+}
+
+// Restart, and the bridge is gone as well: nobody calls Attach for a task that
+// runs, and still it is connected and keeps its address.
+func TestLostBridgeIsMadeAgainAfterRestart(t *testing.T) {
+	dir := t.TempDir()
+	n := open(t, dir)
+	first := attach(t, n, "one", network.ModeBridge)
+	must(t, removeLink(n.bridge))
+	n = open(t, dir)
+	must(t, n.Restore(t.Context(), []string{"one"}))
+	second := attach(t, n, "two", network.ModeBridge)
+	if second.Address == first.Address {
+		t.Error("the address of a task that still has it was given away")
+	}
+	if _, err := call(t, second.NetNSPath, listen(t, first.NetNSPath, first.Address)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRulesOfOthers(t *testing.T) {
+	n := open(t, t.TempDir())
+	e := attach(t, n, "one", network.ModeBridge)
+	if table := stranger(n.base.plan); table != "" {
+		t.Errorf("table %s is said to be in the way", table)
+	}
+	c, err := nftables.New()
+	must(t, err)
+	drop := nftables.ChainPolicyDrop
+	other := c.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: "other"})
+	c.AddChain(&nftables.Chain{Name: "FORWARD", Table: other, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter, Policy: &drop})
+	must(t, c.Flush())
+	defer func() { c.DelTable(other); must(t, c.Flush()) }()
+	if table := stranger(n.base.plan); table != "other" {
+		t.Errorf("in the way is said to be %q", table)
+	}
+	must(t, n.Restore(t.Context(), []string{"one"}))
+	if chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyIPv4); err != nil || len(chains) != 3 {
+		t.Errorf("there are %d chains now, %v; want ours and the other's", len(chains), err)
+	}
+	if _, err := call(t, "", listen(t, e.NetNSPath, e.Address)); err != nil {
 		t.Error(err)
 	}
 }
@@ -300,5 +344,26 @@ func TestForeignLinkOfTheBridgesName(t *testing.T) {
 	if !errors.Is(err, network.ErrInvalid) {
 		t.Errorf("a cable in the bridge's place: %v", err)
 	}
-	must(t, removeLink(n.bridge))
+	must(t, removeLink("foreign0"))
+}
+
+func TestCloseLeavesNothingUnlessTasksRun(t *testing.T) {
+	n := open(t, t.TempDir())
+	e := attach(t, n, "one", network.ModeBridge)
+	must(t, n.Close())
+	if _, err := call(t, "", listen(t, e.NetNSPath, e.Address)); err != nil {
+		t.Errorf("a running task was cut off: %v", err)
+	}
+	must(t, n.Detach(t.Context(), "one"))
+	for range 2 {
+		must(t, n.Close())
+	}
+	if link, err := findBridge(n.bridge); link != nil || err != nil {
+		t.Errorf("left behind: %v, %v", link, err)
+	}
+	c, err := nftables.New()
+	must(t, err)
+	if tables, err := c.ListTables(); err != nil || len(tables) != 0 {
+		t.Errorf("left behind: tables %v, %v", tables, err)
+	}
 }

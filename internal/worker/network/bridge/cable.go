@@ -23,16 +23,21 @@ func (b *base) plug(ns *netNS, t network.TaskPlan, gateway netip.Addr) error {
 	if err := configure(ns, inside, t, gateway); err != nil {
 		return err
 	}
-	outside, err := netlink.LinkByName(t.HostLink)
+	return b.connect(t.HostLink)
+}
+
+// connect plugs the host's end of a cable into the bridge.
+func (b *base) connect(hostLink string) error {
+	link, err := netlink.LinkByName(hostLink)
 	if err != nil {
-		return fmt.Errorf("the host's end of the cable, %s: %w", t.HostLink, err)
+		return fmt.Errorf("the host's end of the cable, %s: %w", hostLink, err)
 	}
-	if outside.Attrs().MasterIndex != b.index {
-		if err := netlink.LinkSetMasterByIndex(outside, b.index); err != nil {
-			return fmt.Errorf("plug %s into %s: %w", t.HostLink, b.plan.Bridge, err)
+	if link.Attrs().MasterIndex != b.index {
+		if err := netlink.LinkSetMasterByIndex(link, b.index); err != nil {
+			return fmt.Errorf("plug %s into %s: %w", hostLink, b.plan.Bridge, err)
 		}
 	}
-	return netlink.LinkSetUp(outside)
+	return netlink.LinkSetUp(link)
 }
 
 // cable makes a veth pair with one end in the namespace, and returns that end.

@@ -67,7 +67,7 @@ func open(t *testing.T, runDir string, subnet ...netip.Prefix) *Network {
 		if err := n.Restore(t.Context(), nil); err != nil {
 			t.Error(err)
 		}
-		if err := removeLink(n.bridge); err != nil {
+		if err := n.Close(); err != nil {
 			t.Error(err)
 		}
 	})

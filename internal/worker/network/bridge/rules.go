@@ -41,6 +41,39 @@ func applyRules(p network.Plan) error {
 	return c.Flush()
 }
 
+// removeRules removes the node's table; gone is no error.
+func removeRules(bridge string) error {
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	table := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: bridge}
+	c.AddTable(table)
+	c.DelTable(table)
+	return c.Flush()
+}
+
+// stranger returns the table, if there is one, that lets nothing through the
+// machine which it does not know, as Docker's does. It is its owner's to
+// change.
+func stranger(p network.Plan) string {
+	c, err := nftables.New()
+	if err != nil {
+		return ""
+	}
+	chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyIPv4)
+	if err != nil {
+		return ""
+	}
+	for _, chain := range chains {
+		forwards := chain.Hooknum != nil && *chain.Hooknum == *nftables.ChainHookForward
+		if forwards && chain.Table.Name != p.Bridge && chain.Policy != nil && *chain.Policy == nftables.ChainPolicyDrop {
+			return chain.Table.Name
+		}
+	}
+	return ""
+}
+
 func masquerade(p network.Plan) []expr.Any {
 	const sourceOffset, length = 12, 4
 	return []expr.Any{

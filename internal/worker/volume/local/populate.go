@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -41,6 +42,9 @@ func (d *Driver) Populate(ctx context.Context, v volume.Volume, source string) e
 		return p.mark(marker{ID: v.ID, Populated: true})
 	}
 	defer from.Close()
+	if done, err := p.takeAttributes(from); done || err != nil {
+		return err
+	}
 	if err := p.stage(ctx, from); err != nil {
 		// What is left when this fails too is removed by the next attempt.
 		_ = p.removeBeside(context.WithoutCancel(ctx), stagePrefix)
@@ -77,6 +81,23 @@ func (p *placed) wants(source string) (*os.File, error) {
 		return nil, nil
 	}
 	return from, err
+}
+
+// takeAttributes is all there is to do for an empty source, which images of
+// databases usually have: nothing needs to be staged and flushed for it.
+func (p *placed) takeAttributes(from *os.File) (done bool, err error) {
+	if empty, err := isEmpty(from); err != nil || !empty {
+		return false, errors.Join(err, rewind(from))
+	}
+	if err := p.adopt(from); err != nil {
+		return false, err
+	}
+	return true, p.mark(marker{ID: p.id, Populated: true})
+}
+
+func rewind(dir *os.File) error {
+	_, err := dir.Seek(0, io.SeekStart)
+	return err
 }
 
 // stage makes the complete and durable copy under its final name.

@@ -69,6 +69,21 @@ func TestPopulateKeepsEverything(t *testing.T) {
 	mustHaveNothingLeft(t, d)
 }
 
+func TestPopulateFromAnEmptyDirectoryTakesItsOwner(t *testing.T) {
+	d, v, dir := created(t)
+	source := t.TempDir()
+	must(t, os.Chown(source, 999, 998))
+	must(t, unix.Chmod(source, 0o1770))
+	must(t, d.Populate(t.Context(), v, source))
+	if got, want := describe(t, dir), describe(t, source); got != want {
+		t.Errorf("the volume is %s, the image has %s", got, want)
+	}
+	must(t, d.Populate(t.Context(), v, image(t)))
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("populated a second time: %v, %v", entries, err)
+	}
+}
+
 // From another filesystem, as an image's root is.
 func TestPopulateAcrossFilesystems(t *testing.T) {
 	d, v, dir := created(t)
