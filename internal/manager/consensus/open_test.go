@@ -91,6 +91,7 @@ func want(t testing.TB, c *Consensus, key, value string) {
 }
 
 func TestStateSurvivesAStop(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := start(t, options(dir))
 	index := mustPropose(t, c, put("volume/a", "one"))
@@ -106,6 +107,7 @@ func TestStateSurvivesAStop(t *testing.T) {
 }
 
 func TestADirectoryIsUsedByOneProcessOnly(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := start(t, options(dir))
 	_, err := Open(options(dir))
@@ -116,6 +118,7 @@ func TestADirectoryIsUsedByOneProcessOnly(t *testing.T) {
 }
 
 func TestABatchIsOneAfterTheOther(t *testing.T) {
+	t.Parallel()
 	c := start(t, options(t.TempDir()))
 	const clients = 64
 	results := make(chan error, clients)
@@ -139,6 +142,7 @@ func TestABatchIsOneAfterTheOther(t *testing.T) {
 }
 
 func TestTooLargeIsRefused(t *testing.T) {
+	t.Parallel()
 	c := start(t, options(t.TempDir()))
 	_, err := c.Propose(context.Background(), put("secret/a", strings.Repeat("x", store.MaxTransactionBytes)))
 	if err == nil || !strings.Contains(err.Error(), store.ErrTooLarge.Error()) {
@@ -147,6 +151,7 @@ func TestTooLargeIsRefused(t *testing.T) {
 }
 
 func TestANewerFormatIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, part := range []string{"raft/run.json", "warren.db"} {
 		t.Run(part, func(t *testing.T) {
 			dir := t.TempDir()
@@ -165,6 +170,7 @@ func TestANewerFormatIsRefused(t *testing.T) {
 }
 
 func TestSnapshotsAreTakenAndUsed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	o := options(dir)
 	c := start(t, o)
