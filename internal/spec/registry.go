@@ -35,10 +35,6 @@ func ValidateRegistry(r *warrenv1.SetRegistryRequest) error {
 	return nil
 }
 
-// RegistryHostLabel is the label of such a secret that has the whole host,
-// which is what the password is bound to.
-const RegistryHostLabel = "warren/registry"
-
 // RegistrySecretName names the secret that keeps a registry's password.
 func RegistrySecretName(host string) string {
 	return "registry-" + strings.Map(func(c rune) rune {

@@ -56,8 +56,6 @@ func (i *images) registrySecret(r *warrenv1.SetRegistryRequest) (*warrenv1.Secre
 	name := spec.RegistrySecretName(r.GetHost())
 	secret := &warrenv1.Secret{Meta: &warrenv1.Meta{
 		Id: spec.SecretID(name, i.config.Rand()), Name: name, Namespace: spec.SystemNamespace,
-		// The value is bound to the host, of which the name may not hold all.
-		Labels:    map[string]string{spec.RegistryHostLabel: r.GetHost()},
 		CreatedAt: i.now(), UpdatedAt: i.now(),
 	}}
 	version, value, err := i.sealItems(vault.Registry, secret.GetMeta(), r.GetHost(), []*warrenv1.SealedItem{r.GetPassword()})

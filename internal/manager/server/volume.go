@@ -125,36 +125,27 @@ func whyNotReady(tx *store.ReadTx, volume *warrenv1.Volume) *spec.Problem {
 		return spec.Problemf(spec.Unavailable, spec.KindVolume, name,
 			"volume %q was not created: %s", name, fmt.Sprintf(format, args...)).WithHint("warren node list")
 	}
-	if volume.GetNodeId() != "" {
-		node, err := nodeName(tx, volume.GetNodeId())
-		if err != nil {
-			node = volume.GetNodeId()
-		}
-		return p("node %s did not make it in time", node)
+	m := volume.GetMeta()
+	status, err := tx.VolumeStatus().Peek(m.GetNamespace(), m.GetId())
+	if err == nil && status.GetMessage() != "" {
+		return p("%s", status.GetMessage())
 	}
-	for _, status := range tx.NodeStatus().List() {
-		if status.GetState() == warrenv1.NodeState_NODE_STATE_READY {
-			return p("no node took it in time")
-		}
+	if volume.GetNodeId() == "" {
+		return p("no node took it")
 	}
-	return p("no node is ready")
+	node, err := nodeName(tx, volume.GetNodeId())
+	if err != nil {
+		node = volume.GetNodeId()
+	}
+	return p("node %s did not make it in time", node)
 }
 
-// remove deletes a volume that no node has, and marks any other so that its
-// node removes the data first. The rows then go with the node's confirmation.
+// remove asks for a volume's end: nothing may attach to it from now on, its
+// node removes the data, and with the node's confirmation the rows go.
 func (v *volumes) remove(tx *store.Tx, volume *warrenv1.Volume) error {
 	tx.Reclaim()
-	if volume.GetNodeId() != "" {
-		volume.DeletedAt = v.now()
-		return tx.Volumes().Put(volume)
-	}
-	m := volume.GetMeta()
-	return errors.Join(
-		tx.Volumes().Delete(volume),
-		tx.VolumeStatus().Delete(m.GetNamespace(), m.GetId()),
-		tx.Uses().Delete(m.GetNamespace(), m.GetId()),
-		tx.Holds().Delete(m.GetNamespace(), m.GetId()),
-	)
+	volume.DeletedAt = v.now()
+	return tx.Volumes().Put(volume)
 }
 
 // GetVolume returns one volume with what its node says of it and its users.
