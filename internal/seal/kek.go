@@ -12,8 +12,8 @@ const (
 	// MinIterations is the least PBKDF2 work that DeriveKEK accepts. The unlock
 	// key is random, so the work is a second fence, not the first.
 	MinIterations = 100_000
-	// MaxIterations keeps a damaged record from stalling a start for hours.
-	MaxIterations = 100_000_000
+	// MaxIterations keeps a damaged record from stalling a start for minutes.
+	MaxIterations = 10_000_000
 	// SaltSize is the size of a cluster's PBKDF2 salt in bytes.
 	SaltSize = 32
 )
