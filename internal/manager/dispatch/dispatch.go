@@ -18,7 +18,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -78,7 +77,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 	d.setTerm(t)
 	defer d.setTerm(nil)
-	return t.run()
+	if err := t.run(); ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 func (d *Dispatcher) setTerm(t *term) {
@@ -132,7 +134,11 @@ func newTerm(parent context.Context, d *Dispatcher) (*term, error) {
 	}
 	t.heard.last = map[string]time.Time{}
 	t.index = newIndex(t)
-	if err := t.index.load(ctx); err != nil {
+	err := t.index.load(ctx)
+	if err == nil {
+		err = t.expectReady(ctx)
+	}
+	if err != nil {
 		t.index.close()
 		cancel(nil)
 		return nil, err
@@ -140,7 +146,8 @@ func newTerm(parent context.Context, d *Dispatcher) (*term, error) {
 	return t, nil
 }
 
-// run works until the term's context ends or one of its parts fails.
+// run works until the term's context ends or one of its parts fails, and
+// returns why.
 func (t *term) run() error {
 	for _, part := range []func(context.Context) error{t.index.run, t.commitReports, t.keepWatch} {
 		t.work.Go(func() {
@@ -152,8 +159,5 @@ func (t *term) run() error {
 	<-t.ctx.Done()
 	t.work.Wait()
 	t.index.close()
-	if err := context.Cause(t.ctx); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	return context.Cause(t.ctx)
 }

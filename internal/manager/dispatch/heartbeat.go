@@ -57,8 +57,20 @@ func (h *hearing) forget(nodeID string, since time.Time) {
 	}
 }
 
-// keepWatch marks nodes down that fell silent. A node that was ready when this
-// term began has as long to come back as one that was heard just then.
+// expectReady takes every node that was ready when the term began as heard just
+// now: it has that long to find the new leader.
+func (t *term) expectReady(ctx context.Context) error {
+	return t.Store.ViewStale(ctx, func(tx *store.ReadTx) error {
+		for key, s := range tx.NodeStatus().List() {
+			if s.GetState() == warrenv1.NodeState_NODE_STATE_READY {
+				t.heard.now(key.ID())
+			}
+		}
+		return nil
+	})
+}
+
+// keepWatch marks nodes down that fell silent.
 func (t *term) keepWatch(ctx context.Context) error {
 	tick := time.NewTicker(t.HeartbeatPeriod)
 	defer tick.Stop()
