@@ -132,7 +132,9 @@ func (c cluster) bundle(role warrenv1.Role, name string) pki.Bundle {
 
 func (c cluster) managerTLS() *tls.Config {
 	c.t.Helper()
-	credential, err := c.bundle(warrenv1.Role_ROLE_MANAGER, "node-a").Parse()
+	b := c.bundle(warrenv1.Role_ROLE_MANAGER, "node-a")
+	defer b.Key.Destroy()
+	credential, err := b.Parse()
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -144,7 +146,10 @@ func home(t *testing.T, clusters ...cluster) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, c := range clusters {
-		if err := pki.NewHome(dir).Write(c.bundle(warrenv1.Role_ROLE_ADMIN, "ann")); err != nil {
+		b := c.bundle(warrenv1.Role_ROLE_ADMIN, "ann")
+		err := pki.NewHome(dir).Write(b)
+		b.Key.Destroy()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
