@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/cuemby/warren/internal/seal"
@@ -72,6 +73,7 @@ func (b Bundle) Parse() (*Credential, error) {
 		return nil, fmt.Errorf("certificate of cluster %s: its key is missing", clusterID)
 	}
 	pair, err := tls.X509KeyPair(b.Certificate, b.Key.Bytes())
+	runtime.KeepAlive(b.Key)
 	if err != nil {
 		return nil, fmt.Errorf("certificate of cluster %s: %w", clusterID, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/cuemby/warren/internal/seal"
 	"golang.org/x/sys/unix"
@@ -69,6 +70,7 @@ func writeBundle(parent *os.Root, name string, b Bundle, to owner) error {
 		return err
 	}
 	defer dir.Close()
+	defer runtime.KeepAlive(b.Key)
 	for _, f := range []struct {
 		name    string
 		content []byte

@@ -1,18 +1,13 @@
 package pki
 
 import (
-	"bytes"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -89,12 +84,10 @@ func (h *Home) open(create bool) (*os.Root, error) {
 		return nil, fmt.Errorf("open %s: %w", h.Dir(), err)
 	}
 	defer parent.Close()
+	made := false
 	if create {
 		err := parent.Mkdir(homeName, 0o700)
-		if err == nil {
-			err = parent.Lchown(homeName, h.owner.uid, h.owner.gid)
-		}
-		if err != nil && !errors.Is(err, fs.ErrExist) {
+		if made = err == nil; err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("make %s: %w", h.Dir(), err)
 		}
 	}
@@ -105,21 +98,40 @@ func (h *Home) open(create bool) (*os.Root, error) {
 	if !named.IsDir() {
 		return nil, fmt.Errorf("%s is not a directory (links are not followed): move it away", h.Dir())
 	}
-	if stat, ok := named.Sys().(*syscall.Stat_t); ok && create && h.owner.uid >= 0 && int(stat.Uid) != h.owner.uid {
-		return nil, fmt.Errorf("%s belongs to user %d: run sudo chown -R %d:%d %s",
-			h.Dir(), stat.Uid, h.owner.uid, h.owner.gid, h.Dir())
-	}
 	dir, err := parent.OpenRoot(homeName)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", h.Dir(), err)
 	}
-	// What was looked at may have been swapped for a link before it was opened.
-	opened, err := dir.Stat(".")
-	if err != nil || !os.SameFile(named, opened) {
+	if err := h.check(dir, named, made, create); err != nil {
 		dir.Close()
-		return nil, fmt.Errorf("%s changed while it was opened: try again", h.Dir())
+		return nil, err
 	}
 	return dir, nil
+}
+
+// check looks at the directory that was opened. What it does to it, it does
+// through the handle, since its name is in the person's power.
+func (h *Home) check(dir *os.Root, named fs.FileInfo, made, create bool) error {
+	self, err := dir.Open(".")
+	if err != nil {
+		return fmt.Errorf("open %s: %w", h.Dir(), err)
+	}
+	defer self.Close()
+	opened, err := self.Stat()
+	if err != nil || !os.SameFile(named, opened) {
+		return fmt.Errorf("%s changed while it was opened: try again", h.Dir())
+	}
+	if made {
+		if err := self.Chown(h.owner.uid, h.owner.gid); err != nil {
+			return fmt.Errorf("make %s: %w", h.Dir(), err)
+		}
+		return nil
+	}
+	if stat, ok := opened.Sys().(*syscall.Stat_t); ok && create && h.owner.uid >= 0 && int(stat.Uid) != h.owner.uid {
+		return fmt.Errorf("%s belongs to user %d: run sudo chown -R %d:%d %s",
+			h.Dir(), stat.Uid, h.owner.uid, h.owner.gid, h.Dir())
+	}
+	return nil
 }
 
 // Credentials reads the certificates of all clusters, by cluster ID. One that
@@ -169,71 +181,3 @@ func (h *Home) credential(dir *os.Root, clusterID string) (*Credential, error) {
 	}
 	return c, nil
 }
-
-// ClientTLS accepts a manager of any cluster that the home has a certificate
-// of, and shows it the one of that cluster. With no certificate at all it
-// fails at once, and says where to get one.
-func (h *Home) ClientTLS() (*tls.Config, error) {
-	credentials, problems := h.Credentials()
-	if len(credentials) == 0 {
-		return nil, h.nothingFits("", nil, problems)
-	}
-	trust := func(server *x509.Certificate) (*Credential, error) {
-		if i := slices.IndexFunc(credentials, func(c *Credential) bool { return c.issuedBy(server) }); i >= 0 {
-			return credentials[i], nil
-		}
-		id, err := CertificateIdentity(server)
-		if err != nil {
-			return nil, fmt.Errorf("the server is not a Warren manager: %w", err)
-		}
-		return nil, h.nothingFits(id.ClusterID, credentials, problems)
-	}
-	show := func(request *tls.CertificateRequestInfo) (*Credential, error) {
-		for _, c := range credentials {
-			if slices.ContainsFunc(request.AcceptableCAs, func(ca []byte) bool { return bytes.Equal(ca, c.ca.RawSubject) }) {
-				return c, nil
-			}
-		}
-		return nil, h.nothingFits("", credentials, problems)
-	}
-	return clientTLS(h.now, trust, show), nil
-}
-
-// nothingFits explains that there is no certificate for a cluster, if its ID
-// is known.
-func (h *Home) nothingFits(clusterID string, have []*Credential, problems error) error {
-	var b strings.Builder
-	which := "<cluster-id>"
-	if clusterID == "" {
-		fmt.Fprintf(&b, "no certificate in %s fits", h.Dir())
-	} else {
-		which = clusterID
-		fmt.Fprintf(&b, "no certificate for cluster %s in %s", clusterID, h.Dir())
-	}
-	if len(have) > 0 {
-		names := make([]string, len(have))
-		for i, c := range have {
-			names[i] = c.identity.ClusterID
-		}
-		fmt.Fprintf(&b, " (it has %s)", strings.Join(names, ", "))
-	}
-	fmt.Fprintf(&b, ": on a manager run the command with sudo, or copy %s/%s from a machine that has it",
-		h.Dir(), which)
-	return &NoCertificateError{message: b.String(), problems: problems}
-}
-
-// NoCertificateError is returned when a home has no certificate for a server.
-type NoCertificateError struct {
-	message  string
-	problems error
-}
-
-func (e *NoCertificateError) Error() string {
-	if e.problems == nil {
-		return e.message
-	}
-	return e.message + "\n" + e.problems.Error()
-}
-
-// Unwrap returns what kept certificates from being read, if anything.
-func (e *NoCertificateError) Unwrap() error { return e.problems }

@@ -13,6 +13,6 @@
 //
 // Wiping and locking memory are best effort: Go's own cipher state, and the
 // buffers of standard library calls that return new slices, are on its heap.
-// Such copies are wiped where they can be reached; the process should also
-// turn its core dumps off.
+// Such copies are wiped where they can be reached; a process that opens secrets
+// calls NoDumps first.
 package seal

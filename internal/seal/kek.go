@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 )
 
 const (
@@ -41,6 +42,7 @@ func DeriveKEK(clusterID string, unlock UnlockKey, salt []byte, iterations int) 
 			iterations, MinIterations, MaxIterations)
 	}
 	password := clusterID + string(unlock.secret.Bytes())
+	runtime.KeepAlive(unlock.secret)
 	key, err := pbkdf2.Key(sha256.New, password, salt, iterations, aesKeySize)
 	if err != nil {
 		return nil, fmt.Errorf("derive the key-encryption key: %w", err)

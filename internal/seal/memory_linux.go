@@ -2,7 +2,6 @@ package seal
 
 import (
 	"fmt"
-	"os"
 	"syscall"
 	"unsafe"
 )
@@ -25,7 +24,7 @@ type pages struct {
 // forked children, and tries to lock them into RAM. The second result tells
 // whether they are locked.
 func mapPages(n int) (pages, bool, error) {
-	page := os.Getpagesize()
+	page := syscall.Getpagesize()
 	size := max(1, (n+page-1)/page) * page
 	b, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE,
 		syscall.MAP_PRIVATE|syscall.MAP_ANON)
@@ -65,4 +64,14 @@ func CheckLock() error {
 	}
 	return fmt.Errorf("lock memory: %w: secrets in use may reach swap; "+
 		"raise RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=infinity)", syscall.Mlock(p.bytes()))
+}
+
+// NoDumps keeps this process out of core dumps altogether, and other processes
+// of its user from reading its memory: what the standard library copied to the
+// heap is then safe from them too. Programs that it starts are not affected.
+func NoDumps() error {
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 0, 0); errno != 0 {
+		return fmt.Errorf("turn core dumps of this process off: %w", errno)
+	}
+	return nil
 }

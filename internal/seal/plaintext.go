@@ -54,8 +54,9 @@ func PlaintextFrom(b []byte) (*Plaintext, error) {
 	return p, nil
 }
 
-// Bytes returns the value itself, not a copy. The slice is valid until
-// Destroy; touching it later crashes the process, on purpose.
+// Bytes returns the value itself, not a copy. The slice is valid until Destroy
+// and as long as p is reachable; touching it later crashes the process, on
+// purpose. A function that does not destroy p ends with runtime.KeepAlive(p).
 func (p *Plaintext) Bytes() []byte {
 	p.mem.mu.Lock()
 	defer p.mem.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -199,6 +200,18 @@ func TestForgottenValueIsGivenBack(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("its memory is still there")
 		}
+	}
+}
+
+func TestNoDumps(t *testing.T) {
+	dumpable := func() uintptr {
+		r, _, _ := syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_GET_DUMPABLE, 0, 0)
+		return r
+	}
+	before := dumpable()
+	defer syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, before, 0)
+	if err := NoDumps(); err != nil || dumpable() != 0 {
+		t.Errorf("dumpable %d, %v", dumpable(), err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 )
 
@@ -128,6 +129,7 @@ func (r *Ring) marshal() (*Plaintext, error) {
 			return nil, fmt.Errorf("key ID %q: %w", k.id, err)
 		}
 		copy(b[keyIDSize:], k.key.Bytes())
+		runtime.KeepAlive(k.key)
 		b = b[keyIDSize+aesKeySize:]
 	}
 	return p, nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 )
 
@@ -86,6 +87,7 @@ func (k UnlockKey) Reveal() string {
 	sum := k.checksum()
 	b := append(append(make([]byte, 0, unlockKeySize+unlockSumSize), k.secret.Bytes()...), sum[:]...)
 	defer clear(b)
+	defer runtime.KeepAlive(k.secret)
 	digits := unlockEncoding.EncodeToString(b)
 	var groups []string
 	for ; len(digits) > unlockGroup; digits = digits[unlockGroup:] {
@@ -110,6 +112,7 @@ func (k UnlockKey) checksum() (sum [unlockSumSize]byte) {
 
 func (k UnlockKey) hash(label string) [sha256.Size]byte {
 	b := encode(label, k.secret.Bytes())
+	runtime.KeepAlive(k.secret)
 	defer clear(b)
 	return sha256.Sum256(b)
 }

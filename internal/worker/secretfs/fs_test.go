@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -24,7 +25,7 @@ func eachKind(t *testing.T, test func(t *testing.T, f *FS)) {
 	}
 }
 
-func open(t *testing.T, root string, use ...kind) *FS {
+func open(t testing.TB, root string, use ...kind) *FS {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("these tests mount filesystems: run them with sudo")
@@ -44,7 +45,7 @@ func open(t *testing.T, root string, use ...kind) *FS {
 	return f
 }
 
-func readDir(t *testing.T, dir string) (names []string) {
+func readDir(t testing.TB, dir string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -423,6 +424,40 @@ func TestBadTargetsAreRefused(t *testing.T) {
 	write(t, f, "task", File{Target: "file"}, "x")
 	if err := f.Write("task", File{Target: "file/below"}, plaintext(t, "x")); err == nil {
 		t.Error("wrote below a file")
+	}
+}
+
+func TestManyTasksAtOnceKeepApart(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "secrets"), kinds...)
+	var tasks sync.WaitGroup
+	for i := range 20 {
+		tasks.Go(func() {
+			task := fmt.Sprintf("task-%d", i)
+			dir, err := f.Mount(task, Capacity(10))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			p, err := seal.PlaintextFrom([]byte(task))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer p.Destroy()
+			if err := f.Write(task, File{Target: "name"}, p); err != nil {
+				t.Error(err)
+			}
+			if got, err := os.ReadFile(filepath.Join(dir, "name")); err != nil || string(got) != task {
+				t.Errorf("%s reads %q, %v", task, got, err)
+			}
+			if err := f.Wipe(task); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	tasks.Wait()
+	if got := readDir(t, f.root); len(got) != 0 {
+		t.Errorf("left: %v", got)
 	}
 }
 
