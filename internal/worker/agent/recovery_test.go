@@ -281,4 +281,3 @@ func TestNoSecretInTheWorkersState(t *testing.T) {
 		n.begin()
 	})
 }
-

@@ -125,7 +125,8 @@ func (a *Agent) deliverItem(key *seal.EnvelopeKey, info []byte, taskID string, p
 	return a.secrets.Write(taskID, secretfs.File{Target: pin.GetTarget(), Key: item.GetKey(), Mode: secretfs.DefaultMode}, value)
 }
 
-// dropSecrets takes what is pinned no longer out of the running container.
+// dropSecrets takes what is pinned no longer out of the task's directory, also
+// under its running container.
 func (t *task) dropSecrets(want *warrenv1.Task) error {
 	for i := len(t.progress.Secrets) - 1; i >= 0; i-- {
 		d := t.progress.Secrets[i]
@@ -136,7 +137,7 @@ func (t *task) dropSecrets(want *warrenv1.Task) error {
 			return err
 		}
 		t.progress.Secrets = slices.Delete(slices.Clone(t.progress.Secrets), i, i+1)
-		t.log.Info("a secret was taken out of the running task", "secret", d.ID)
+		t.log.Info("a secret was taken from the task", "secret", d.ID)
 		t.save()
 	}
 	return nil

@@ -111,10 +111,6 @@ func (t *task) started() {
 
 // watch waits for the end of the container's process.
 func (t *task) watch(ctx context.Context, want *warrenv1.Task) outcome {
-	if err := t.dropSecrets(want); err != nil {
-		t.log.Error("a secret that was taken from the task is still there; trying again", "error", err)
-		return retryAfter(time.Second)
-	}
 	exit, err := t.a.cfg.Runtime.Wait(ctx, t.id)
 	switch {
 	case ctx.Err() != nil:

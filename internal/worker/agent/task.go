@@ -70,6 +70,12 @@ func (t *task) step(ctx context.Context) outcome {
 		return outcome{verdict: wait}
 	case stop:
 		return t.stop(ctx, want)
+	}
+	if err := t.dropSecrets(want); err != nil {
+		t.log.Error("a secret that was taken from the task is still there; trying again", "error", err)
+		return retryAfter(time.Second)
+	}
+	switch {
 	case time.Now().Before(t.progress.RetryAt) && !(t.lacksImage && t.hurry.Swap(false)):
 		return retryAfter(time.Until(t.progress.RetryAt))
 	case !t.reconciled:
@@ -144,17 +150,25 @@ func (t *task) fail(ctx context.Context, err error) outcome {
 
 // forget ends a task that is over and assigned no longer.
 func (t *task) forget() outcome {
-	t.a.mu.Lock()
-	defer t.a.mu.Unlock()
-	if _, removed := t.current(); !removed {
-		return outcome{verdict: done} // assigned again meanwhile
-	}
-	delete(t.a.tasks, t.id)
 	if err := t.a.state.forgetTask(t.id); err != nil {
 		t.log.Error("the task's record was not removed", "error", err)
 	}
 	if err := os.RemoveAll(t.a.logDir(t.id)); err != nil {
 		t.log.Error("the task's logs were not removed", "error", err)
 	}
-	return outcome{verdict: dead}
+	t.a.mu.Lock()
+	want, removed := t.current()
+	if removed {
+		delete(t.a.tasks, t.id)
+	}
+	t.a.mu.Unlock()
+	if removed {
+		return outcome{verdict: dead}
+	}
+	// Assigned again meanwhile. What is over stays over.
+	if err := t.a.state.assign([]*warrenv1.Task{want}, nil); err != nil {
+		t.log.Error("the assignment was not written down", "error", err)
+	}
+	t.save()
+	return outcome{verdict: done}
 }

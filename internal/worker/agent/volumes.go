@@ -141,16 +141,26 @@ func (k *keeper) fail(ctx context.Context, err error) outcome {
 // forget ends a volume that is assigned no longer. Its data, if there still is
 // any, stays.
 func (k *keeper) forget() outcome {
-	k.a.mu.Lock()
-	defer k.a.mu.Unlock()
-	if _, removed := k.current(); !removed {
-		return outcome{verdict: done} // assigned again meanwhile
-	}
-	delete(k.a.volumes, k.id)
 	if err := k.a.state.forgetVolume(k.id); err != nil {
 		k.a.log.Error("the volume's record was not removed", "volume", k.id, "error", err)
 	}
-	return outcome{verdict: dead}
+	k.a.mu.Lock()
+	want, removed := k.current()
+	if removed {
+		delete(k.a.volumes, k.id)
+	}
+	k.a.mu.Unlock()
+	if removed {
+		return outcome{verdict: dead}
+	}
+	// Assigned again meanwhile: whether it was made is asked of its driver.
+	if err := k.a.state.assign(nil, []*warrenv1.Volume{want}); err != nil {
+		k.a.log.Error("the assignment was not written down", "volume", k.id, "error", err)
+	}
+	k.reporting.Lock()
+	defer k.reporting.Unlock()
+	k.status.Store(&warrenv1.VolumeStatus{VolumeId: k.id, NodeId: want.GetNodeId()})
+	return outcome{verdict: done}
 }
 
 func (k *keeper) report(change func(*warrenv1.VolumeStatus)) {
