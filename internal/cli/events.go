@@ -79,7 +79,7 @@ func writeEvent(s *command.Shell, format command.Format, e view.Event) error {
 	if e.Message != "" {
 		line += ": " + e.Message
 	}
-	_, err := fmt.Fprintln(s.Out, line)
+	_, err := fmt.Fprintln(s.Out, command.Visible(line))
 	return err
 }
 

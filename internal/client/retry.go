@@ -34,9 +34,12 @@ func (p patience) unary(ctx context.Context, method string, req, reply any,
 	if mutating(method) {
 		ctx = metadata.AppendToOutgoingContext(ctx, RequestIDKey, rand.Text())
 	}
-	end := time.Now().Add(time.Duration(p))
+	var end time.Time
 	for pause := firstPause; ; pause *= 2 {
 		err := invoke(ctx, method, req, reply, cc, opts...)
+		if end.IsZero() { // counts from the first loss: a call may wait for long before
+			end = time.Now().Add(time.Duration(p))
+		}
 		if !unanswered(err) || time.Now().Add(pause).After(end) {
 			return decode(err)
 		}

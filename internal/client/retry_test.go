@@ -75,6 +75,23 @@ func TestPatienceEnds(t *testing.T) {
 	})
 }
 
+func TestACallThatWaitedForLongIsRepeatedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		lost := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+			if calls++; calls > 1 {
+				return nil
+			}
+			<-time.After(time.Minute)
+			return nobody
+		}
+		err := patience(5*time.Second).unary(t.Context(), "/warren.v1.Volumes/DeleteVolume", nil, nil, nil, lost)
+		if err != nil || calls != 2 {
+			t.Errorf("%d calls, %v", calls, err)
+		}
+	})
+}
+
 func TestAnInterruptedCallIsNotRepeated(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	calls := 0

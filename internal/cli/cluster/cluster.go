@@ -13,6 +13,6 @@ import (
 type Init func(ctx context.Context, o nodeflags.Options) error
 
 // New makes `warren cluster`.
-func New(s *command.Shell, init Init) *cobra.Command {
-	return command.Group("cluster", "Create a cluster and look at it", newInit(init), newInfo(s))
+func New(s *command.Shell, run Init) *cobra.Command {
+	return command.Group("cluster", "Create a cluster and look at it", newInit(run), newInfo(s))
 }

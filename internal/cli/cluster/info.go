@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"strings"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/cli/command"
@@ -21,7 +22,7 @@ var noun = command.Noun[view.Cluster]{
 		s.Field("Unlock Key Fingerprint", v.UnlockKeyFingerprint)
 		s.Time("Created", v.CreatedAt)
 		if s.Wide() {
-			s.Field("CA Certificate", "\n"+v.CACertificate)
+			s.List("CA Certificate", strings.Split(strings.TrimSpace(v.CACertificate), "\n"))
 		}
 	},
 }
@@ -36,7 +37,11 @@ func newInfo(s *command.Shell) *cobra.Command {
 	}
 	format := command.BindFormat(cmd)
 	cmd.RunE = s.Calling(func(ctx context.Context, c *client.Client, _ []string) error {
-		v, err := c.Clusters.GetCluster(ctx, &warrenv1.GetClusterRequest{})
+		var v *warrenv1.Cluster
+		err := s.Wait(ctx, "Reading the cluster", func(ctx context.Context) (err error) {
+			v, err = c.Clusters.GetCluster(ctx, &warrenv1.GetClusterRequest{})
+			return err
+		})
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newInit(init Init) *cobra.Command {
+func newInit(run Init) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Create a cluster and run its first node",
@@ -19,6 +19,6 @@ another machine needs it. Later the node is started with "warren manager start".
   sudo warren cluster init --data-dir /srv/warren --listen-addr 10.0.0.1:8080`,
 		Args: command.Names("", 0, 0),
 	}
-	nodeflags.Run(cmd, init)
+	nodeflags.Run(cmd, run)
 	return cmd
 }

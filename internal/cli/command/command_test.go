@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/cuemby/warren/internal/client"
 	"github.com/cuemby/warren/internal/spec"
@@ -128,4 +129,21 @@ func TestQuotedWordsAreReadBackAsTheyWere(t *testing.T) {
 			t.Errorf("%q became %s", args, got)
 		}
 	}
+}
+
+func TestControlCharactersAreWrittenOut(t *testing.T) {
+	for s, want := range map[string]string{
+		"plain ünïcode": "plain ünïcode",
+		"a\x1b[2Jb\nc":  `a\x1b[2Jb\nc`,
+	} {
+		if got := Visible(s); got != want {
+			t.Errorf("%q became %q", s, got)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.String().Draw(t, "s")
+		if strings.ContainsFunc(Visible(s), unicode.IsControl) {
+			t.Fatalf("%q became %q", s, Visible(s))
+		}
+	})
 }

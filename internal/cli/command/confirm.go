@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 )
 
 // Confirmation is the question before what cannot be taken back.
@@ -16,6 +18,23 @@ type Confirmation struct{ yes bool }
 // Bind adds -y to a verb.
 func (c *Confirmation) Bind(flags *pflag.FlagSet) {
 	flags.BoolVarP(&c.yes, "yes", "y", false, "do not ask")
+}
+
+// AskSecret asks the person at the terminal for what must not be shown. The
+// caller wipes what it returns. Shell.In has to be a terminal.
+func (s *Shell) AskSecret(prompt string) ([]byte, error) {
+	f, ok := s.In.(*os.File)
+	if !ok {
+		return nil, errors.New("there is no terminal to ask at")
+	}
+	fmt.Fprint(s.Err, prompt)
+	text, err := term.ReadPassword(int(f.Fd()))
+	fmt.Fprintln(s.Err)
+	if err != nil {
+		clear(text)
+		return nil, fmt.Errorf("read what is typed: %w", err)
+	}
+	return text, nil
 }
 
 // errDeclined ends a command that a person decided against.

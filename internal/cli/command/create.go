@@ -38,7 +38,7 @@ func (c *Created[V]) Show(s *Shell, v V, done string) error {
 // Warn shows what a person should know although all went well.
 func (s *Shell) Warn(warnings []string) {
 	for _, w := range warnings {
-		fmt.Fprintf(s.Err, "Warning: %s\n", w)
+		fmt.Fprintf(s.Err, "Warning: %s\n", Visible(w))
 	}
 }
 

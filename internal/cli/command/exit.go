@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/cuemby/warren/internal/client"
 	"github.com/cuemby/warren/internal/spec"
@@ -48,11 +49,20 @@ func Exit(w io.Writer, err error) int {
 	if errors.Is(err, context.Canceled) {
 		return exitInterrupted
 	}
-	fmt.Fprintf(w, "Error: %v\n", err)
+	fmt.Fprintf(w, "Error: %s\n", lines(err.Error()))
 	if hint := hintOf(err); hint != "" {
 		fmt.Fprintf(w, "Try: %s\n", hint)
 	}
 	return codeOf(err)
+}
+
+// lines makes a message that may have several lines safe to show.
+func lines(message string) string {
+	list := strings.Split(message, "\n")
+	for i, line := range list {
+		list[i] = Visible(line)
+	}
+	return strings.Join(list, "\n")
 }
 
 func codeOf(err error) int {

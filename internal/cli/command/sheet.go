@@ -81,12 +81,12 @@ func (s *Sheet) write(w io.Writer) error {
 	var b strings.Builder
 	for _, f := range s.fields {
 		if f.items == nil {
-			fmt.Fprintf(&b, "%s: %s\n", f.label, f.value)
+			fmt.Fprintf(&b, "%s: %s\n", f.label, Visible(f.value))
 			continue
 		}
 		fmt.Fprintf(&b, "%s:\n", f.label)
 		for _, item := range f.items {
-			fmt.Fprintf(&b, "  - %s\n", item)
+			fmt.Fprintf(&b, "  - %s\n", Visible(item))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

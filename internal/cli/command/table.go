@@ -2,8 +2,10 @@ package command
 
 import (
 	"io"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/cuemby/warren/internal/spec"
@@ -61,7 +63,7 @@ func writeTable[V any](w io.Writer, columns []Column[V], objects []V, wide bool,
 		}
 		rows[0] = append(rows[0], c.Title)
 		for i, v := range objects {
-			rows[i+1] = append(rows[i+1], orDash(c.Cell(v, now)))
+			rows[i+1] = append(rows[i+1], orDash(Visible(c.Cell(v, now))))
 		}
 		if c.Gap == 0 {
 			c.Gap = defaultGap
@@ -88,6 +90,24 @@ func align(rows [][]string, gaps []int) string {
 			}
 		}
 		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Visible writes out control characters: what a container or a registry had to
+// say must neither break a line nor command the reader's terminal.
+func Visible(s string) string {
+	if !strings.ContainsFunc(s, unicode.IsControl) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			escaped := strconv.QuoteRuneToASCII(r)
+			b.WriteString(escaped[1 : len(escaped)-1])
+		} else {
+			b.WriteRune(r)
+		}
 	}
 	return b.String()
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/spec"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // maxPassword is longer than any token that registries give out, in bytes.
@@ -90,13 +89,11 @@ func readPassword(cmd *cobra.Command, s *command.Shell, r *warrenv1.SetRegistryR
 	}
 	var text []byte
 	var err error
-	switch f, _ := s.In.(*os.File); {
+	switch {
 	case fromPipe:
 		text, err = io.ReadAll(io.LimitReader(s.In, maxPassword+1))
 	case command.Terminal(s.In):
-		fmt.Fprintf(s.Err, "Password of %s at %s: ", r.Username, r.Host)
-		text, err = term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(s.Err)
+		text, err = s.AskSecret(fmt.Sprintf("Password of %s at %s: ", r.Username, r.Host))
 	default:
 		return nil, command.Usagef(cmd, "there is no terminal to ask for the password: give --password-stdin")
 	}

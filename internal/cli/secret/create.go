@@ -41,7 +41,7 @@ exactly the bytes that were given. It is sealed before it leaves this program.`,
 		if r.Labels, err = spec.ParseLabels(labels); err != nil {
 			return err
 		}
-		items, err := from.read(r.Name, s.In)
+		items, err := from.read(r.Name, s)
 		if err != nil {
 			return err
 		}

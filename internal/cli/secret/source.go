@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -52,12 +53,14 @@ func (src *source) check(cmd *cobra.Command) error {
 }
 
 // read returns the values; the caller destroys them.
-func (src *source) read(name string, stdin io.Reader) ([]item, error) {
+func (src *source) read(name string, s *command.Shell) ([]item, error) {
 	switch {
 	case len(src.literals) > 0:
 		return readLiterals(name, src.literals)
+	case src.stdin && command.Terminal(s.In):
+		return typed(name, s)
 	case src.stdin:
-		return one(name, stdin)
+		return one(name, s.In)
 	}
 	f, err := os.Open(src.file)
 	if err != nil {
@@ -65,6 +68,16 @@ func (src *source) read(name string, stdin io.Reader) ([]item, error) {
 	}
 	defer f.Close()
 	return one(name, f)
+}
+
+// typed asks the person at the terminal, without showing what is typed.
+func typed(name string, s *command.Shell) ([]item, error) {
+	text, err := s.AskSecret(fmt.Sprintf("Value of secret %q (not shown, ends with Enter): ", name))
+	if err != nil {
+		return nil, err
+	}
+	defer clear(text)
+	return one(name, bytes.NewReader(text))
 }
 
 func one(name string, r io.Reader) ([]item, error) {
