@@ -38,9 +38,16 @@ type cluster struct {
 	workers *workers
 }
 
-// newCluster starts a manager without nodes. It waits but a moment for what
-// does not move.
-func newCluster(t *testing.T) *cluster {
+// newCluster starts a manager without nodes.
+func newCluster(t *testing.T) *cluster { return startCluster(t, 10*time.Second) }
+
+// newImpatientCluster waits but a moment for what does not move.
+func newImpatientCluster(t *testing.T) *cluster {
+	t.Parallel()
+	return startCluster(t, 400*time.Millisecond)
+}
+
+func startCluster(t *testing.T, patience time.Duration) *cluster {
 	t.Helper()
 	keys, err := vault.Create(clusterID, "test", time.Now())
 	if err != nil {
@@ -58,14 +65,14 @@ func newCluster(t *testing.T) *cluster {
 	} {
 		c.background(r.Run)
 	}
-	c.serve()
+	c.serve(patience)
 	return c
 }
 
-func (c *cluster) serve() {
+func (c *cluster) serve(patience time.Duration) {
 	s := server.New(server.Config{
 		Store: c.store, Vault: c.vault, Streams: c.workers, Clock: time.Now, Rand: random,
-		Log: logs(c.t), Version: "1.2.3", Leader: func() string { return "node-1" }, Patience: 300 * time.Millisecond,
+		Log: logs(c.t), Version: "1.2.3", Leader: func() string { return "node-1" }, Patience: patience,
 	})
 	source := pki.NewCertificateSource(c.credential("node-1", warrenv1.Role_ROLE_MANAGER))
 	g := grpc.NewServer(grpc.Creds(credentials.NewTLS(pki.ServerTLS(source))),

@@ -61,6 +61,9 @@ func storeProblem(err error) *spec.Problem {
 	case errors.Is(err, store.ErrConflict):
 		return spec.Problemf(spec.Unavailable, "", "", "others changed the same things at the same time: nothing was changed").
 			WithHint("try again")
+	case errors.Is(err, store.ErrTooLarge):
+		return spec.Problemf(spec.Invalid, "", "", "the change is too large to be stored as one: nothing was changed").
+			WithHint("make it smaller; large values belong into volumes or secrets")
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 // task's node as they are, until the node says how the command ended.
 func (t *tasks) ExecTask(call grpc.BidiStreamingServer[warrenv1.ExecInput, warrenv1.ExecOutput]) error {
 	first, err := call.Recv()
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	start := first.GetStart()

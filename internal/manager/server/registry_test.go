@@ -63,7 +63,7 @@ func TestARegistrysPasswordIsASecretNobodySees(t *testing.T) {
 
 func TestNodesAndTheCluster(t *testing.T) {
 	c := newCluster(t)
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	cluster, err := a.GetCluster(ctx, &warrenv1.GetClusterRequest{})
 	if err != nil || cluster.GetId() != clusterID || cluster.GetVersion() != "1.2.3" || len(cluster.GetSealingKey()) == 0 {

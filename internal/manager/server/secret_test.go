@@ -95,7 +95,7 @@ func TestSecretsThatAreRefused(t *testing.T) {
 
 func TestASecretInUseIsDeletedByForceOnly(t *testing.T) {
 	c := newCluster(t)
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	for _, name := range []string{"db-password", "api-key"} {
 		if _, err := a.CreateSecret(ctx, c.secretRequest(name, "x")); err != nil {
@@ -136,6 +136,38 @@ func TestASecretInUseIsDeletedByForceOnly(t *testing.T) {
 	c.view(func(tx *store.ReadTx) error {
 		for key := range tx.SecretValues().Keys("default", gone.GetSecret().GetMeta().GetId()) {
 			t.Errorf("a value stayed: %s", key)
+		}
+		return nil
+	})
+}
+
+// The file goes from every task, however many there are.
+func TestASecretGoesFromAllTasks(t *testing.T) {
+	c := newCluster(t)
+	a := c.admin()
+	if _, err := a.CreateSecret(ctx, c.secretRequest("db-password", "x")); err != nil {
+		t.Fatal(err)
+	}
+	const replicas = 150
+	r := serviceRequest("api")
+	r.Spec.Replicas = replicas
+	r.Spec.Container.Secrets = []*warrenv1.SecretMount{{Secret: "db-password"}}
+	if _, err := a.CreateService(ctx, r); err != nil {
+		t.Fatal(err)
+	}
+	pinned := func(tx *store.ReadTx) (n int) {
+		for _, task := range tx.Tasks().List("default") {
+			n += len(task.GetSecrets())
+		}
+		return n
+	}
+	c.until("all tasks are made", func(tx *store.ReadTx) bool { return pinned(tx) == replicas })
+	if _, err := a.DeleteSecret(ctx, &warrenv1.DeleteSecretRequest{Ref: ref("db-password"), Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	c.view(func(tx *store.ReadTx) error {
+		if n := pinned(tx); n != 0 {
+			t.Errorf("%d tasks keep the secret", n)
 		}
 		return nil
 	})

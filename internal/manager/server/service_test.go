@@ -52,7 +52,7 @@ func (c *cluster) running(service string, want int) {
 
 func TestAServiceRunsAndMakesItsVolumes(t *testing.T) {
 	c := newCluster(t)
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	createService(t, c, a, "postgres", "db-data")
 	s, err := a.GetService(ctx, ref("postgres"))
@@ -117,14 +117,14 @@ func TestAServiceSaysWhyItWaits(t *testing.T) {
 		return false
 	})
 	s, err := a.GetService(ctx, ref("app"))
-	if err != nil || !strings.Contains(strings.Join(s.GetWarnings(), "\n"), "app-task-1 is pending: ") {
+	if err != nil || !strings.Contains(strings.Join(s.GetWarnings(), "\n"), "app-task-1 (pending): ") {
 		t.Errorf("got %v, %v", s.GetWarnings(), err)
 	}
 }
 
 func TestStopStartScale(t *testing.T) {
 	c := newCluster(t)
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	createService(t, c, a, "app", "data")
 	s, err := a.StopService(ctx, &warrenv1.StopServiceRequest{Ref: ref("app")})
@@ -154,7 +154,7 @@ func TestStopStartScale(t *testing.T) {
 
 func TestAServiceIsGoneWhenDeleteReturns(t *testing.T) {
 	c := newCluster(t)
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	createService(t, c, a, "app", "data")
 	if _, err := a.DeleteService(ctx, &warrenv1.DeleteServiceRequest{Ref: ref("app")}); err != nil {
@@ -169,8 +169,8 @@ func TestAServiceIsGoneWhenDeleteReturns(t *testing.T) {
 }
 
 func TestDeletingAServiceSaysWhatItWaitsFor(t *testing.T) {
-	c := newCluster(t)
-	c.addWorker("worker-1", worker{stubborn: true})
+	c := newImpatientCluster(t)
+	c.addWorker("worker-1", &worker{stubborn: true})
 	a := c.admin()
 	createService(t, c, a, "app", "data")
 	s, err := a.StopService(ctx, &warrenv1.StopServiceRequest{Ref: ref("app")})
@@ -198,7 +198,7 @@ func TestDeletingAServiceSaysWhatItWaitsFor(t *testing.T) {
 // A new service of a name waits for the old one's last task.
 func TestANewServiceWaitsForTheOldOne(t *testing.T) {
 	c := newCluster(t)
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	old := createService(t, c, a, "app", "data")
 	if _, err := a.DeleteService(ctx, &warrenv1.DeleteServiceRequest{Ref: ref("app"), Detach: true}); err != nil {
@@ -218,7 +218,7 @@ func TestANewServiceWaitsForTheOldOne(t *testing.T) {
 // stopped, and no volume goes that a service runs on.
 func TestCreatingAndDeletingAtOnce(t *testing.T) {
 	c := newCluster(t)
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	for range 10 {
 		if _, err := a.CreateVolume(ctx, &warrenv1.CreateVolumeRequest{Name: "data"}); err != nil {

@@ -30,7 +30,7 @@ func fillService(tx *store.ReadTx, service *warrenv1.Service) error {
 		case t.GetStatus().GetState() == warrenv1.TaskState_TASK_STATE_RUNNING:
 			service.Running++
 		case t.GetStatus().GetMessage() != "":
-			service.Warnings = append(service.Warnings, fmt.Sprintf("%s is %s: %s",
+			service.Warnings = append(service.Warnings, fmt.Sprintf("%s (%s): %s",
 				t.GetMeta().GetName(), spec.TaskStateName(t.GetStatus().GetState()), t.GetStatus().GetMessage()))
 		}
 	}

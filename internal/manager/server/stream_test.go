@@ -35,7 +35,7 @@ func execStart(task string, args ...string) *warrenv1.ExecInput {
 
 func TestExecPassesBothWays(t *testing.T) {
 	c := newCluster(t)
-	w := c.addWorker("worker-1", worker{})
+	w := c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	createService(t, c, a, "app")
 	var asked *warrenv1.ExecStart
@@ -93,7 +93,7 @@ func TestExecThatIsRefused(t *testing.T) {
 	}
 	c.until("there is a task", func(tx *store.ReadTx) bool { _, err := tx.Tasks().ByName("", "app-task-1"); return err == nil })
 	wantError(t, exec(execStart("app-task-1", "sh")), codes.FailedPrecondition, "not running but pending")
-	w := c.addWorker("worker-1", worker{})
+	w := c.addWorker("worker-1", &worker{})
 	c.running("app", 1)
 	w.serve(func(*warrenv1.OpenStream) *fakeStream { return saying(stdout("x")) })
 	call, err := a.ExecTask(ctx)
@@ -108,7 +108,7 @@ func TestExecThatIsRefused(t *testing.T) {
 
 func TestLogsOfAllTasks(t *testing.T) {
 	c := newCluster(t)
-	w := c.addWorker("worker-1", worker{})
+	w := c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	createService(t, c, a, "app")
 	if _, err := a.ScaleService(ctx, &warrenv1.ScaleServiceRequest{Ref: ref("app"), Replicas: 2}); err != nil {
@@ -143,7 +143,7 @@ func TestLogsOfAllTasks(t *testing.T) {
 
 func TestFollowedLogsGoOnWithNewTasks(t *testing.T) {
 	c := newCluster(t)
-	w := c.addWorker("worker-1", worker{})
+	w := c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	createService(t, c, a, "app")
 	w.serve(func(open *warrenv1.OpenStream) *fakeStream { return saying(logLine("hello")) })
@@ -205,7 +205,7 @@ func TestImagesGoToEveryNode(t *testing.T) {
 	}
 	archives := map[string]string{}
 	for _, name := range []string{"worker-1", "worker-2"} {
-		c.addWorker(name, worker{}).serve(func(open *warrenv1.OpenStream) *fakeStream {
+		c.addWorker(name, &worker{}).serve(func(open *warrenv1.OpenStream) *fakeStream {
 			if open.GetImageList() != nil {
 				return saying(images("b:1", "a:1"))
 			}
@@ -237,7 +237,7 @@ func TestImagesGoToEveryNode(t *testing.T) {
 		t.Errorf("got %v, %v", loaded, err)
 	}
 
-	c.addWorker("worker-3", worker{deaf: true})
+	c.addWorker("worker-3", &worker{deaf: true})
 	if list, err := a.ListImages(ctx, &warrenv1.ListImagesRequest{}); err != nil || len(list.GetImages()) != 4 {
 		t.Errorf("one silent node hides the others: %v, %v", list, err)
 	}

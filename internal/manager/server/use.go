@@ -27,6 +27,19 @@ func addUse(tx *store.Tx, namespace, objectID, serviceID string) error {
 	return tx.Uses().Put(uses, namespace, objectID)
 }
 
+// dropUse notes that a service's spec names the object no more.
+func dropUse(tx *store.Tx, namespace, objectID, serviceID string) error {
+	uses, err := optional(tx.Uses().Get(namespace, objectID))
+	if err != nil || uses == nil {
+		return err
+	}
+	uses.ServiceIds = slices.DeleteFunc(uses.ServiceIds, func(id string) bool { return id == serviceID })
+	if len(uses.ServiceIds) == 0 {
+		return tx.Uses().Delete(namespace, objectID)
+	}
+	return tx.Uses().Put(uses, namespace, objectID)
+}
+
 // users returns the services whose specs name the object, by name. In an
 // Update the transaction depends on all of it.
 func users(tx *store.ReadTx, namespace, objectID string) ([]*warrenv1.Service, error) {
@@ -66,12 +79,4 @@ func inUse(kind, name string, usages []*warrenv1.Usage) *spec.Problem {
 	}
 	return spec.Problemf(spec.InUse, kind, name, "%s %q is in use by %s", kind, name, strings.Join(words, ", ")).
 		WithHint("warren %s delete %s --force", kind, name)
-}
-
-func serviceNames(services []*warrenv1.Service) []string {
-	var names []string
-	for _, s := range services {
-		names = append(names, s.GetMeta().GetName())
-	}
-	return names
 }

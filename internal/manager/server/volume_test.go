@@ -36,7 +36,7 @@ func wantError(t *testing.T, err error, code codes.Code, says string) string {
 
 func TestAVolumeIsThereWhenCreateReturns(t *testing.T) {
 	c := newCluster(t)
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	v, err := a.CreateVolume(ctx, &warrenv1.CreateVolumeRequest{Name: "db-data", Labels: map[string]string{"env": "production"}})
 	if err != nil {
@@ -71,7 +71,7 @@ func TestVolumesThatCannotBeCreated(t *testing.T) {
 	_, err = a.CreateVolume(ctx, &warrenv1.CreateVolumeRequest{Name: "data", Spec: &warrenv1.VolumeSpec{Driver: "locl"}})
 	wantError(t, err, codes.InvalidArgument, `driver "locl" is not known`)
 
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	v, err := a.CreateVolume(ctx, &warrenv1.CreateVolumeRequest{Name: "data"})
 	if err != nil {
 		t.Fatal(err)
@@ -102,9 +102,9 @@ func TestAVolumeThatDoesNotBecomeReadyIsTakenBack(t *testing.T) {
 		"node is silent": {&worker{deaf: true}, "node worker-1 did not make it in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cl := newCluster(t)
+			cl := newImpatientCluster(t)
 			if c.worker != nil {
-				cl.addWorker("worker-1", worker{failVolumes: c.worker.failVolumes, deaf: c.worker.deaf})
+				cl.addWorker("worker-1", c.worker)
 			}
 			a := cl.admin()
 			_, err := a.CreateVolume(ctx, &warrenv1.CreateVolumeRequest{Name: "data"})
@@ -126,7 +126,7 @@ func TestAVolumeThatDoesNotBecomeReadyIsTakenBack(t *testing.T) {
 
 func TestAVolumeIsDeleted(t *testing.T) {
 	c := newCluster(t)
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	if _, err := a.CreateVolume(ctx, &warrenv1.CreateVolumeRequest{Name: "data"}); err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func TestAVolumeIsDeleted(t *testing.T) {
 
 func TestAVolumeInUseIsDeletedByForceOnly(t *testing.T) {
 	c := newCluster(t)
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	createService(t, c, a, "postgres", "db-data")
 	_, err := a.DeleteVolume(ctx, &warrenv1.DeleteVolumeRequest{Ref: ref("db-data")})
@@ -177,8 +177,8 @@ func TestAVolumeInUseIsDeletedByForceOnly(t *testing.T) {
 }
 
 func TestForceWaitsForTasksToStop(t *testing.T) {
-	c := newCluster(t)
-	c.addWorker("worker-1", worker{stubborn: true})
+	c := newImpatientCluster(t)
+	c.addWorker("worker-1", &worker{stubborn: true})
 	a := c.admin()
 	createService(t, c, a, "postgres", "db-data")
 	_, err := a.DeleteVolume(ctx, &warrenv1.DeleteVolumeRequest{Ref: ref("db-data"), Force: true})
@@ -191,7 +191,7 @@ func TestForceWaitsForTasksToStop(t *testing.T) {
 
 func TestARetriedRequestIsDoneOnce(t *testing.T) {
 	c := newCluster(t)
-	c.addWorker("worker-1", worker{})
+	c.addWorker("worker-1", &worker{})
 	a := c.admin()
 	once := metadata.AppendToOutgoingContext(ctx, server.RequestIDHeader, "0123456789abcdef")
 	first, err := a.CreateVolume(once, &warrenv1.CreateVolumeRequest{Name: "data"})

@@ -31,9 +31,8 @@ type worker struct {
 }
 
 // addWorker adds a node that is ready, and what plays it.
-func (c *cluster) addWorker(name string, how worker) *worker {
+func (c *cluster) addWorker(name string, w *worker) *worker {
 	c.t.Helper()
-	w := &how
 	w.id = "node-" + name
 	c.update(func(tx *store.Tx) error {
 		node := &warrenv1.Node{Meta: &warrenv1.Meta{Id: w.id, Name: name, Labels: map[string]string{"disk": "fast"}}, Roles: []warrenv1.Role{warrenv1.Role_ROLE_WORKER}}
@@ -42,7 +41,7 @@ func (c *cluster) addWorker(name string, how worker) *worker {
 		}
 		return tx.NodeStatus().Put(&warrenv1.NodeStatus{NodeId: w.id, State: warrenv1.NodeState_NODE_STATE_READY}, w.id)
 	})
-	c.workers.nodes[w.id] = w
+	c.workers.add(w)
 	if !w.deaf {
 		c.background(func(ctx context.Context) error { return w.work(ctx, c.store) })
 	}
@@ -102,10 +101,25 @@ func (w *worker) report(tx *store.Tx) error {
 }
 
 // workers is the server's way to all of them.
-type workers struct{ nodes map[string]*worker }
+type workers struct {
+	mu    sync.Mutex
+	nodes map[string]*worker
+}
+
+func (w *workers) add(node *worker) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nodes[node.id] = node
+}
+
+func (w *workers) get(id string) *worker {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.nodes[id]
+}
 
 func (w *workers) Open(ctx context.Context, nodeID string, open *warrenv1.OpenStream) (server.Stream, error) {
-	node := w.nodes[nodeID]
+	node := w.get(nodeID)
 	if node == nil || node.deaf {
 		return nil, spec.Problemf(spec.Unavailable, spec.KindNode, nodeID, "node %s is not connected", nodeID)
 	}
