@@ -152,5 +152,6 @@ func (l *layer) finish() (v1.Layer, error) {
 		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
 		tarball.WithCompressionLevel(gzip.BestSpeed),
 		tarball.WithMediaType(types.OCILayer),
+		tarball.WithCompressedCaching,
 	)
 }

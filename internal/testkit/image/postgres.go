@@ -26,7 +26,7 @@ var notInPostgres = []string{
 // /var/lib/postgresql/data.
 func Postgres(ctx context.Context) (Image, error) {
 	const name = "docker.io/library/postgres:15"
-	roots := []string{"postgresql-15", "postgresql-client-15", "dash", "coreutils", "util-linux", "libc-bin", "netbase", "tzdata"}
+	roots := []string{"postgresql-15", "postgresql-client-15", "dash", "coreutils", "findutils", "sed", "util-linux", "libc-bin", "netbase", "tzdata"}
 	packages, err := closure(ctx, roots, notInPostgres...)
 	if err != nil {
 		return Image{}, err

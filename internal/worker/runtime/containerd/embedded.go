@@ -9,10 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
-	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/cmd/containerd/server"
 	"github.com/containerd/containerd/v2/cmd/containerd/server/config"
+	"github.com/containerd/errdefs"
 )
 
 // maxSocketDir is the longest directory in which the shims' sockets, named by
@@ -25,8 +26,8 @@ var starting sync.Mutex
 
 // embedded is the containerd inside this process.
 type embedded struct {
+	inside
 	server  *server.Server
-	client  *client.Client
 	address string
 	link    systemLink
 	stop    context.CancelFunc
@@ -57,13 +58,13 @@ func startEmbedded(ctx context.Context, o Options, runs runs, log *slog.Logger) 
 	}()
 	starting.Lock()
 	defer starting.Unlock()
-	var inside *client.Client
-	serverCtx = context.WithValue(serverCtx, clientKey{}, &inside)
+	e := &embedded{address: address, stop: stop}
+	serverCtx = context.WithValue(serverCtx, insideKey{}, &e.inside)
 	s, err := server.New(serverCtx, configuration(root, state, sockets, address))
 	if err != nil {
 		return nil, fmt.Errorf("start containerd in %s: %w", root, err)
 	}
-	if inside == nil {
+	if e.client == nil {
 		s.Stop()
 		return nil, fmt.Errorf("start containerd in %s: its services did not start; the log says why", root)
 	}
@@ -72,7 +73,7 @@ func startEmbedded(ctx context.Context, o Options, runs runs, log *slog.Logger) 
 		return nil, fmt.Errorf("serve containerd's API at %s: %w", address, err)
 	}
 	s.Wait()
-	e := &embedded{server: s, client: inside, address: address, stop: stop}
+	e.server = s
 	if e.link, err = linkSystemSocket(o.SystemSocket, address); err != nil {
 		log.Warn("ctr needs --address "+address, "error", err)
 	}
@@ -113,6 +114,25 @@ func socketDir(runDir string) string {
 		return dir
 	}
 	return fmt.Sprintf("/run/warren-shims-%x", sha256.Sum256([]byte(runDir)))[:30]
+}
+
+// shimGone returns once containerd has forgotten the container's shim: what it
+// removes after a shim's end must not be that of the container's next start.
+func (e *embedded) shimGone(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, shimGone)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if _, err := e.shims.Get(ctx, id); errdefs.IsNotFound(err) {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the end of the container's shim: %w", ctx.Err())
+		}
+	}
 }
 
 func (e *embedded) close() error {

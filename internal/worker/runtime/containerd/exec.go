@@ -48,7 +48,8 @@ func (r *Runtime) Exec(ctx context.Context, id string, e runtime.Exec) (int, err
 	if err != nil {
 		return 0, fmt.Errorf("run %q in container %s: %w", e.Args[0], id, err)
 	}
-	if err := process.Start(ctx); err != nil {
+	// A start that is given up half way could not be killed either.
+	if err := process.Start(context.WithoutCancel(ctx)); err != nil {
 		return 0, fmt.Errorf("run %q in container %s: %w", e.Args[0], id, err)
 	}
 	return attend(ctx, process, ended, stdin.ended, e)

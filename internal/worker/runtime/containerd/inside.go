@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/introspection"
 	"github.com/containerd/containerd/v2/core/leases"
+	v2 "github.com/containerd/containerd/v2/core/runtime/v2"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/plugins"
 	"github.com/containerd/containerd/v2/plugins/services"
@@ -20,9 +21,15 @@ import (
 	"github.com/containerd/plugin/registry"
 )
 
-// clientKey finds, in the context that containerd is started with, the
-// **client.Client that gets a client of the services in this process.
-type clientKey struct{}
+// inside is what is taken out of the containerd in this process.
+type inside struct {
+	client *client.Client
+	shims  *v2.ShimManager
+}
+
+// insideKey finds the *inside to fill in, in the context that containerd is
+// started with.
+type insideKey struct{}
 
 // The plugin exists because only a plugin is given the services themselves;
 // calling them directly saves a socket, and each call's encoding.
@@ -30,13 +37,13 @@ func init() {
 	registry.Register(&plugin.Registration{
 		Type:     "io.warren.client.v1",
 		ID:       "inside",
-		Requires: []plugin.Type{plugins.ServicePlugin, plugins.EventPlugin, plugins.LeasePlugin},
-		InitFn:   giveClient,
+		Requires: []plugin.Type{plugins.ServicePlugin, plugins.EventPlugin, plugins.LeasePlugin, plugins.ShimPlugin},
+		InitFn:   giveInside,
 	})
 }
 
-func giveClient(ic *plugin.InitContext) (any, error) {
-	into, ok := ic.Context.Value(clientKey{}).(**client.Client)
+func giveInside(ic *plugin.InitContext) (any, error) {
+	into, ok := ic.Context.Value(insideKey{}).(*inside)
 	if !ok {
 		return nil, plugin.ErrSkipPlugin
 	}
@@ -44,12 +51,13 @@ func giveClient(ic *plugin.InitContext) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New("", client.WithServices(options...), client.WithDefaultNamespace(Namespace))
+	shims, err := ic.GetSingle(plugins.ShimPlugin)
 	if err != nil {
 		return nil, err
 	}
-	*into = c
-	return c, nil
+	into.shims = shims.(*v2.ShimManager)
+	into.client, err = client.New("", client.WithServices(options...), client.WithDefaultNamespace(Namespace))
+	return into, err
 }
 
 func insideServices(ic *plugin.InitContext) ([]client.ServicesOpt, error) {

@@ -113,13 +113,17 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 
 func (r *Runtime) deleteTask(ctx context.Context, container client.Container) error {
 	task, err := container.Task(ctx, nil)
-	if errdefs.IsNotFound(err) {
+	if err == nil {
+		_, err = task.Delete(ctx, client.WithProcessKill)
+	}
+	if r.server != nil {
+		// A shim that was killed takes its time, and fails meanwhile.
+		if goneErr := r.server.shimGone(ctx, container.ID()); goneErr != nil {
+			return errors.Join(err, goneErr)
+		}
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	if _, err := task.Delete(ctx, client.WithProcessKill); err != nil && !errdefs.IsNotFound(err) {
+	if err != nil && !errdefs.IsNotFound(err) {
 		return err
 	}
 	return nil
