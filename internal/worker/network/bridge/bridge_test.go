@@ -58,6 +58,31 @@ func TestNeighboursDoNotReachTasks(t *testing.T) {
 	}
 }
 
+// A lost first packet costs a second, and nobody knows why.
+func TestATaskIsReachableAtOnce(t *testing.T) {
+	n := open(t, t.TempDir())
+	for range 5 {
+		e := attach(t, n, "one", network.ModeBridge)
+		if !reaches(t, "", listen(t, e.NetNSPath, e.Address)) {
+			t.Error("the host does not reach a task that was just attached")
+		}
+		must(t, n.Detach(t.Context(), "one"))
+	}
+}
+
+// Or neighbours would send to an address that left with another task.
+func TestTheGatewaysHardwareAddressStays(t *testing.T) {
+	n := open(t, t.TempDir())
+	for _, id := range []string{"one", "two", "three"} {
+		e := attach(t, n, id, network.ModeBridge)
+		link, err := findBridge(n.bridge)
+		must(t, err)
+		if got := link.Attrs().HardwareAddr; got.String() != network.MAC(e.Gateway).String() {
+			t.Errorf("with %s it is %s", id, got)
+		}
+	}
+}
+
 func TestAttachAgainChangesNothing(t *testing.T) {
 	world(t)
 	dir := t.TempDir()

@@ -23,7 +23,21 @@ func (b *base) plug(ns *netNS, t network.TaskPlan, gateway netip.Addr) error {
 	if err := configure(ns, inside, t, gateway); err != nil {
 		return err
 	}
-	return b.connect(t.HostLink)
+	if err := b.connect(t.HostLink); err != nil {
+		return err
+	}
+	return b.settle(ns, inside, t.HostLink)
+}
+
+// settle asks for the links whose carrier has just come. The kernel takes note
+// of that later, up to a second, and until then drops what they send, the
+// answer to the first ARP request for example; being asked for a link, it
+// does so at once (since Linux 6.8).
+func (b *base) settle(ns *netNS, inside netlink.Link, hostLink string) error {
+	_, errInside := ns.link.LinkByIndex(inside.Attrs().Index)
+	_, errOutside := netlink.LinkByName(hostLink)
+	_, errBridge := netlink.LinkByIndex(b.index)
+	return errors.Join(errInside, errOutside, errBridge)
 }
 
 // connect plugs the host's end of a cable into the bridge.

@@ -194,6 +194,8 @@ func world(t *testing.T) string {
 	must(t, ns.link.LinkSetUp(peer))
 	must(t, netlink.AddrAdd(veth, &netlink.Addr{IPNet: ipNet(hostOutside)}))
 	must(t, netlink.LinkSetUp(veth))
+	_, err = ns.link.LinkByName("out0") // see settle
+	must(t, err)
 	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: veth.Index, Gw: worldOutside.Addr().AsSlice()}))
 	return path
 }

@@ -125,6 +125,11 @@ func TestDeleteTakesAnyDepthAndAnyName(t *testing.T) {
 		fd = next
 	}
 	must(t, unix.Close(fd))
+	// Nor does it take the node's file descriptors.
+	var limit unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 400, Max: limit.Max}))
+	defer func() { must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)) }()
 	if _, err := d.Usage(t.Context(), v); err != nil {
 		t.Errorf("measure it: %v", err)
 	}

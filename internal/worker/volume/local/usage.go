@@ -59,9 +59,9 @@ func idly(f func() (uint64, error)) (bytes uint64, err error) {
 
 type inode struct{ dev, ino uint64 }
 
-// maxWalk bounds the directories that are open at once; what a program put
-// deeper than any path can reach is not counted.
-const maxWalk = 1024
+// maxWalk bounds the directories that are open at once, or a program could use
+// up the node's file descriptors; what lies deeper is not counted.
+const maxWalk = 256
 
 type walker struct {
 	ctx context.Context
