@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const canary = "canary-5f1d9c"
@@ -201,6 +203,44 @@ func TestForgottenValueIsGivenBack(t *testing.T) {
 			t.Fatal("its memory is still there")
 		}
 	}
+}
+
+func TestRefusedLockIsReportedAndNoError(t *testing.T) {
+	var before syscall.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, (*unix.Rlimit)(&before)); err != nil {
+		t.Fatal(err)
+	}
+	none := unix.Rlimit{Max: before.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &none); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_MEMLOCK, (*unix.Rlimit)(&before))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// The limit does not bind whoever has CAP_IPC_LOCK. This thread gives
+		// all capabilities away, and ends with the goroutine.
+		runtime.LockOSThread()
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var capabilities [2]unix.CapUserData
+		if err := unix.Capset(&header, &capabilities[0]); err != nil {
+			t.Error(err)
+			return
+		}
+		p, err := PlaintextFrom([]byte(canary))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer p.Destroy()
+		if p.Locked() {
+			t.Error("it claims to be locked")
+		}
+		if err := CheckLock(); err == nil || !strings.Contains(err.Error(), "RLIMIT_MEMLOCK") {
+			t.Errorf("CheckLock: %v", err)
+		}
+	}()
+	<-done
 }
 
 func TestNoDumps(t *testing.T) {

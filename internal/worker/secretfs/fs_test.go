@@ -475,3 +475,19 @@ func TestUnexpectedFilesStopAWipe(t *testing.T) {
 	}
 	mustRead(t, stray, "keep")
 }
+
+func FuzzTargetsStayBelowFiles(f *testing.F) {
+	f.Add("db-password", "")
+	f.Add("pg/password", "key")
+	f.Add("../../etc", "..")
+	f.Add("a//b/./c", "\x00")
+	f.Fuzz(func(t *testing.T, target, key string) {
+		name, err := File{Target: target, Key: key}.path()
+		if err != nil {
+			return
+		}
+		if !filepath.IsLocal(name) || !strings.HasPrefix(name, filesDir+"/") || filepath.Clean(name) != name {
+			t.Errorf("%q, %q becomes %q", target, key, name)
+		}
+	})
+}
