@@ -25,6 +25,7 @@ type boss struct {
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced at every change
+	patience time.Duration // of those who wait
 	away     bool          // refuses sessions
 	mute     bool          // acknowledges nothing
 	out      chan *warrenv1.ManagerMessage
@@ -43,8 +44,8 @@ type boss struct {
 func newBoss(t *testing.T) *boss {
 	b := &boss{
 		server: grpc.NewServer(), listener: bufconn.Listen(1 << 20),
-		changed: make(chan struct{}),
-		tasks:   map[string]*warrenv1.TaskStatus{}, volumes: map[string]*warrenv1.VolumeStatus{},
+		changed: make(chan struct{}), patience: 10 * time.Minute,
+		tasks: map[string]*warrenv1.TaskStatus{}, volumes: map[string]*warrenv1.VolumeStatus{},
 		secrets: map[string][]byte{},
 		streams: map[string]func(grpc.BidiStreamingServer[warrenv1.WorkerFrame, warrenv1.ManagerFrame]) error{},
 	}
@@ -76,7 +77,7 @@ func (b *boss) change(f func()) {
 // await waits until the condition holds; it is called with the lock held.
 func (b *boss) await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	limit := time.After(10 * time.Minute) // of the test's own time
+	limit := time.After(b.patience)
 	for {
 		b.mu.Lock()
 		holds, changed := condition(), b.changed
@@ -146,6 +147,12 @@ func (b *boss) hear(m *warrenv1.WorkerMessage, out chan<- *warrenv1.ManagerMessa
 			out <- &warrenv1.ManagerMessage{Message: &warrenv1.ManagerMessage_Acknowledge{Acknowledge: &warrenv1.Acknowledge{Sequence: r.GetSequence()}}}
 		}
 	})
+}
+
+func (b *boss) reported() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.reports)
 }
 
 // send says something in the present session.

@@ -26,6 +26,8 @@ func TestReportsAreRepeatedUntilAcknowledged(t *testing.T) {
 		n.boss.comeBack()
 		n.boss.await(t, "a session", func() bool { return n.boss.sessions == 3 })
 		n.pass(time.Minute)
+		n.boss.mu.Lock()
+		defer n.boss.mu.Unlock()
 		if len(n.boss.events) != 2 {
 			t.Errorf("%d events", len(n.boss.events))
 		}
@@ -93,12 +95,12 @@ func TestUnchangedAssignmentDisturbsNobody(t *testing.T) {
 		n.is("t1", running)
 		n.pass(time.Minute)
 		n.take()
-		reports := len(n.boss.reports)
+		reports := n.boss.reported()
 		n.full(withVolume(aTask("t1"), "db-data"))
 		n.boss.assign(t, &warrenv1.Assignments{Tasks: []*warrenv1.Task{withVolume(aTask("t1"), "db-data")}})
 		n.pass(10 * time.Second)
-		if lines := n.take(); len(lines) != 0 || len(n.boss.reports) != reports {
-			t.Errorf("did %q, and %d reports", lines, len(n.boss.reports)-reports)
+		if lines := n.take(); len(lines) != 0 || n.boss.reported() != reports {
+			t.Errorf("did %q, and %d reports", lines, n.boss.reported()-reports)
 		}
 	})
 }
