@@ -90,7 +90,8 @@ func (c *calls) find(id, nodeID string) *call {
 }
 
 // Open asks the node's worker to serve what open names and returns once it
-// does. The error is a *spec.Problem when the node is not connected.
+// does. The stream ends with ctx or with Close. The error is a *spec.Problem
+// when the node is not connected.
 func (d *Dispatcher) Open(ctx context.Context, nodeID string, open *warrenv1.OpenStream) (*Stream, error) {
 	t, err := d.leading()
 	if err != nil {
@@ -107,6 +108,7 @@ func (d *Dispatcher) Open(ctx context.Context, nodeID string, open *warrenv1.Ope
 	s.post(func(o *outbox) { o.opens = append(o.opens, asked) })
 	select {
 	case stream := <-c.answer:
+		context.AfterFunc(ctx, func() { _ = stream.Close() })
 		return stream, nil
 	case <-s.ctx.Done():
 		return nil, notConnected(nodeID)
