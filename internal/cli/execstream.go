@@ -38,6 +38,9 @@ func runExec(ctx context.Context, s *command.Shell, c *client.Client, start *war
 		return err
 	}
 	e := &execStream{BidiStreamingClient: stream}
+	resized := make(chan os.Signal, 1) // from before the first size is told, so that none is missed
+	signal.Notify(resized, syscall.SIGWINCH)
+	defer signal.Stop(resized)
 	terminal, restore, err := rawTerminal(s, start)
 	if err != nil {
 		return err
@@ -47,8 +50,9 @@ func runExec(ctx context.Context, s *command.Shell, c *client.Client, start *war
 		return err
 	}
 	if terminal != nil {
-		stop := e.followSize(terminal)
-		defer stop()
+		done := make(chan struct{})
+		defer close(done)
+		go e.followSize(terminal, resized, done)
 	}
 	if start.Stdin {
 		go e.copyInput(s.In)
@@ -83,26 +87,17 @@ func size(terminal *os.File) *warrenv1.TerminalSize {
 	return &warrenv1.TerminalSize{Rows: uint32(rows), Columns: uint32(columns)}
 }
 
-// followSize tells the command when the terminal's size changes, until stop.
-func (e *execStream) followSize(terminal *os.File) (stop func()) {
-	changed := make(chan os.Signal, 1)
-	signal.Notify(changed, syscall.SIGWINCH)
-	done := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-done:
-				return
-			case <-changed:
-				if now := size(terminal); now != nil {
-					_ = e.send(&warrenv1.ExecInput{Input: &warrenv1.ExecInput_Resize{Resize: now}})
-				}
+// followSize tells the command when the terminal's size changes, until done.
+func (e *execStream) followSize(terminal *os.File, resized <-chan os.Signal, done <-chan struct{}) {
+	for {
+		select {
+		case <-done:
+			return
+		case <-resized:
+			if now := size(terminal); now != nil {
+				_ = e.send(&warrenv1.ExecInput{Input: &warrenv1.ExecInput_Resize{Resize: now}})
 			}
 		}
-	}()
-	return func() {
-		signal.Stop(changed)
-		close(done)
 	}
 }
 

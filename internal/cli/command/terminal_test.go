@@ -4,38 +4,16 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"os"
+	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/cuemby/warren/internal/testkit/pty"
 	"golang.org/x/sys/unix"
 )
 
-// pty returns both ends of a pseudo-terminal.
-func pty(t *testing.T) (outside, inside *os.File) {
-	t.Helper()
-	outside, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { outside.Close() })
-	if err := unix.IoctlSetPointerInt(int(outside.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(outside.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inside, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { inside.Close() })
-	return outside, inside
-}
-
 func TestWhatTakesLongIsShownOnATerminal(t *testing.T) {
-	outside, inside := pty(t)
+	outside, inside := pty.Open(t)
 	s := &Shell{Err: inside}
 	seen := bufio.NewReader(outside)
 	err := s.Wait(t.Context(), "Creating volume db", func(context.Context) error {
@@ -74,7 +52,7 @@ func TestAPipeStaysQuiet(t *testing.T) {
 }
 
 func TestAWatchedListIsPaintedAnewOnATerminal(t *testing.T) {
-	outside, inside := pty(t)
+	outside, inside := pty.Open(t)
 	n, ctx := numbers(t)
 	s := &Shell{Out: inside, Err: inside, Now: fixed}
 	format := Table
@@ -95,5 +73,37 @@ func TestAWatchedListIsPaintedAnewOnATerminal(t *testing.T) {
 	}
 	if err := <-done; err != context.Canceled {
 		t.Errorf("it ended with %v", err)
+	}
+}
+
+func TestWhatIsTypedAsASecretIsNotShown(t *testing.T) {
+	outside, inside := pty.Open(t)
+	s := &Shell{In: inside, Err: inside}
+	typed := make(chan string)
+	go func() {
+		text, err := s.AskSecret("Password: ")
+		if err != nil {
+			t.Error(err)
+		}
+		typed <- string(text)
+	}()
+	for echo := true; echo; runtime.Gosched() {
+		state, err := unix.IoctlGetTermios(int(inside.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		echo = state.Lflag&unix.ECHO != 0
+	}
+	fmt.Fprintln(outside, "canary")
+	if got := <-typed; got != "canary" {
+		t.Errorf("it read %q", got)
+	}
+	fmt.Fprintln(inside, "end")
+	shown := bufio.NewReader(outside)
+	for line := ""; !strings.HasPrefix(line, "end"); {
+		var err error
+		if line, err = shown.ReadString('\n'); err != nil || strings.Contains(line, "canary") {
+			t.Fatalf("the terminal shows %q, %v", line, err)
+		}
 	}
 }
