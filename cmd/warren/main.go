@@ -12,9 +12,13 @@ import (
 	"github.com/cuemby/warren/internal/cli"
 	"github.com/cuemby/warren/internal/node"
 	"github.com/cuemby/warren/internal/pki"
+	"github.com/cuemby/warren/internal/seal"
 )
 
 func main() {
+	// Secrets pass through this process, whatever it was started for. Where
+	// the kernel refuses, the memory that holds them is still left out.
+	_ = seal.NoDumps()
 	os.Exit(cli.Main(cli.Hooks{Init: initialise, Start: start, Ctr: nil}))
 }
 

@@ -99,6 +99,9 @@ func prepare(o Options, command string) (_ *prepared, err error) {
 		return nil, invalid(err)
 	}
 	p := &prepared{options: o, log: log}
+	if err := seal.CheckLock(); err != nil {
+		log.Warn("secrets may be swapped out while they are handled", "error", err)
+	}
 	if p.layout, err = newLayout(o.DataDir, o.RunDir); err != nil {
 		return nil, err
 	}

@@ -135,7 +135,7 @@ func TestReplicasShareALocalVolume(t *testing.T) {
 	n := startBusybox(t)
 	n.run("volume", "create", "data")
 	_, said, code := n.try("", "service", "create", "app", "--replicas", "3", "--image", "busybox", "--volume", "data:/data", "--", "sleep", "1000")
-	if code != 0 || !strings.Contains(said, "same node") {
+	if code != 0 || !strings.Contains(said, "run on its node") {
 		t.Errorf("exit %d, and no warning that all replicas run on one node: %s", code, said)
 	}
 	n.running("app", 3)
