@@ -37,14 +37,11 @@ $(PACKED) &: $(PROGRAMS) $(HELPERS)/pack/main.go
 .cache/helpers/warren-log: .cache/versions cmd/warren-log/main.go $(filter-out %_test.go,$(wildcard internal/worker/runtime/logs/*.go))
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/warren-log
 
-# runc is C where it filters system calls.
+# runc is C where it filters system calls. Each package is named by a file that
+# shows it is there; Debian's list of packages is fetched when it is missing.
 .PHONY: libseccomp
 libseccomp:
-	@for missing in $$(command -v gcc >/dev/null || echo gcc libc6-dev) \
-		$$(test -e /usr/include/seccomp.h || echo libseccomp-dev); do \
-		if [ "$$(id -u)" = 0 ]; then apt-get install -y -q "$$missing"; \
-		else echo "missing: run 'sudo apt-get install $$missing'" >&2; exit 1; fi || exit 1; \
-	done
+	@scripts/need gcc /usr/bin/gcc libc6-dev /usr/include/stdlib.h libseccomp-dev /usr/include/seccomp.h
 
 ## images: the images of tests and the demo, from Debian's packages
 .PHONY: images
@@ -58,6 +55,37 @@ images: .cache/images/busybox.tar .cache/images/postgres.tar
 .PHONY: generate
 generate:
 	$(GO) tool -modfile=tools/go.mod buf generate
+
+## demo: PostgreSQL on a volume with a secret, killed again and again; run it as often as you like
+.PHONY: demo
+demo: build images
+	@scripts/need postgresql-client /usr/bin/psql
+	demo/demo.sh bin/warren .cache/images/postgres.tar
+
+## check: what is quick: format, vet, lint, and every test that needs no container
+.PHONY: check
+check: lint
+	$(GO) test ./...
+
+.PHONY: lint
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+		if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck -tags e2e ./...
+
+## test: every test, with real containers, servers and disks; wants root
+.PHONY: test
+test: build images lint
+	@scripts/need e2fsprogs /sbin/mkfs.ext4 mount /bin/mount
+	$(GO) test -tags e2e -timeout 14m ./...
+
+## bench: against peers and limits, all in one run; writes bench/results.txt
+.PHONY: bench
+bench: build images
+	@scripts/need docker.io /usr/sbin/dockerd
+	$(GO) test -tags bench -timeout 60m -count 1 -v ./bench | tee bench/results.txt
 
 ## clean: removes all that was built
 .PHONY: clean

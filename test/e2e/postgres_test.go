@@ -175,7 +175,7 @@ func TestGuideBackupOfSecrets(t *testing.T) {
 	n.start()
 	n.run("secret", "inspect", "kept")
 	n.refused(4, "secret", "inspect", "later")
-	n.run("service", "create", "reader", "--image", "busybox", "--secret", "kept", "--", "sleep", "1000")
+	n.run("service", "create", "reader", "--image", "busybox", "--secret", "kept", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("reader", 1)
 	if got := n.run("exec", "reader-task-1", "--", "cat", "/run/secrets/kept"); got != "old" {
 		t.Errorf("the restored secret reads %q", got)

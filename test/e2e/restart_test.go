@@ -85,7 +85,7 @@ func (n *node) powerCut() {
 func TestTwoNodesOnOneMachine(t *testing.T) {
 	a, b := startBusybox(t), startBusybox(t)
 	for _, n := range []*node{a, b} {
-		n.run("service", "create", "app", "--image", "busybox", "--volume", "data:/data", "--", "sleep", "1000")
+		n.run("service", "create", "app", "--image", "busybox", "--volume", "data:/data", "--stop-timeout", "1s", "--", "sleep", "1000")
 	}
 	a.running("app", 1)
 	b.running("app", 1)

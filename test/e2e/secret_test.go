@@ -20,7 +20,7 @@ func TestSecretLooksLikeTheGuide(t *testing.T) {
 	}
 	n.run("secret", "create", "tls-cert", "--from-file", file)
 	n.run("service", "create", "api", "--image", "busybox", "--replicas", "2", "--secret", "db-password", "--secret", "tls-cert", "--user", "1000:1000",
-		"--env", "DB_PASSWORD_FILE=/run/secrets/db-password", "--", "sleep", "1000")
+		"--env", "DB_PASSWORD_FILE=/run/secrets/db-password", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("api", 2)
 
 	// Exact bytes, readable by the container's user, on a memory filesystem,
@@ -55,7 +55,7 @@ func TestForcedDeletionTakesTheFileFromRunningTasks(t *testing.T) {
 	n := startBusybox(t)
 	n.feed("a", "secret", "create", "one", "--from-stdin")
 	n.feed("b", "secret", "create", "two", "--from-stdin")
-	n.run("service", "create", "app", "--image", "busybox", "--secret", "one", "--secret", "two", "--", "sleep", "1000")
+	n.run("service", "create", "app", "--image", "busybox", "--secret", "one", "--secret", "two", "--stop-timeout", "1s", "--", "sleep", "1000")
 	before := n.running("app", 1)[0]
 
 	if said := n.refused(1, "secret", "delete", "one"); !strings.Contains(said, "app") || !strings.Contains(said, "--force") {
@@ -79,7 +79,7 @@ func TestForcedDeletionTakesTheFileFromRunningTasks(t *testing.T) {
 func TestSecretsAreGoneWhenTheTaskStops(t *testing.T) {
 	n := startBusybox(t)
 	n.feed("value", "secret", "create", "one", "--from-stdin")
-	n.run("service", "create", "app", "--image", "busybox", "--secret", "one", "--", "sleep", "1000")
+	n.run("service", "create", "app", "--image", "busybox", "--secret", "one", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("app", 1)
 	if !below(mountsBelow(n.dir), filepath.Join(n.runDir(), "secrets")) {
 		t.Fatalf("no secret is mounted: %v", mountsBelow(n.dir))

@@ -74,16 +74,16 @@ func TestServiceLife(t *testing.T) {
 	t.Log("delete returns once everything is stopped, and the name is free at once")
 	n.run("service", "delete", "web")
 	n.gone("web")
-	n.run("service", "create", "web", "--image", "busybox", "--", "sleep", "1000")
+	n.run("service", "create", "web", "--image", "busybox", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("web", 1)
 	n.run("service", "delete", "web", "--detach")
-	n.run("service", "create", "web", "--image", "busybox", "--", "sleep", "1000")
+	n.run("service", "create", "web", "--image", "busybox", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("web", 1)
 }
 
 func TestExecPassesTheExitCodeOn(t *testing.T) {
 	n := startBusybox(t)
-	n.run("service", "create", "app", "--image", "busybox", "--", "sleep", "1000")
+	n.run("service", "create", "app", "--image", "busybox", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("app", 1)
 	n.refused(7, "exec", "app-task-1", "--", "sh", "-c", "exit 7")
 	if got := n.feed("through", "exec", "-i", "app-task-1", "--", "cat"); got != "through" {
@@ -122,8 +122,8 @@ func TestStopIsGentleThenFirm(t *testing.T) {
 
 func TestNetworkModes(t *testing.T) {
 	n := startBusybox(t)
-	n.run("service", "create", "alone", "--image", "busybox", "--network", "none", "--", "sleep", "1000")
-	n.run("service", "create", "open", "--image", "busybox", "--network", "host", "--", "sleep", "1000")
+	n.run("service", "create", "alone", "--image", "busybox", "--network", "none", "--stop-timeout", "1s", "--", "sleep", "1000")
+	n.run("service", "create", "open", "--image", "busybox", "--network", "host", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("alone", 1)
 	n.running("open", 1)
 	if got := n.run("exec", "alone-task-1", "--", "ls", "/sys/class/net"); strings.Contains(got, "eth0") {
@@ -154,7 +154,7 @@ func TestMissingImageSaysSo(t *testing.T) {
 
 func TestContainerToolsReachOurRuntime(t *testing.T) {
 	n := startBusybox(t)
-	n.run("service", "create", "app", "--image", "busybox", "--", "sleep", "1000")
+	n.run("service", "create", "app", "--image", "busybox", "--stop-timeout", "1s", "--", "sleep", "1000")
 	id := n.running("app", 1)[0].ID
 	if got := n.run("ctr", "--run-dir", n.runDir(), "tasks", "ls"); !strings.Contains(got, id) {
 		t.Errorf("warren ctr does not list the task:\n%s", got)

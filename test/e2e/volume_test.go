@@ -41,7 +41,7 @@ func TestVolumeLooksLikeTheGuide(t *testing.T) {
 	if s, _ := os.Stat(n.lib()); s.Mode().Perm() != 0o711 {
 		t.Errorf("the data directory has mode %v, want 0711", s.Mode().Perm())
 	}
-	n.run("service", "create", "app", "--image", "busybox", "--volume", "db-data:/data", "--", "sleep", "1000")
+	n.run("service", "create", "app", "--image", "busybox", "--volume", "db-data:/data", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("app", 1)
 
 	list := n.run("volume", "list")
@@ -72,7 +72,7 @@ func TestVolumeLooksLikeTheGuide(t *testing.T) {
 
 func TestVolumeInUseIsNotDeleted(t *testing.T) {
 	n := startBusybox(t)
-	n.run("service", "create", "app", "--image", "busybox", "--volume", "data:/data", "--", "sleep", "1000")
+	n.run("service", "create", "app", "--image", "busybox", "--volume", "data:/data", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("app", 1)
 	n.run("exec", "app-task-1", "--", "sh", "-c", "echo kept > /data/file")
 	path := filepath.Join(n.lib(), "volumes/data")
@@ -108,7 +108,7 @@ func TestReadOnlyVolumeIsReadOnly(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(n.lib(), "volumes/config/file"), []byte("content"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	n.run("service", "create", "app", "--image", "busybox", "--volume", "config:/config:ro", "--", "sleep", "1000")
+	n.run("service", "create", "app", "--image", "busybox", "--volume", "config:/config:ro", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("app", 1)
 	if got := n.run("exec", "app-task-1", "--", "cat", "/config/file"); got != "content" {
 		t.Errorf("read %q", got)
@@ -134,7 +134,7 @@ func TestNewVolumeTakesOverTheImagesContent(t *testing.T) {
 func TestReplicasShareALocalVolume(t *testing.T) {
 	n := startBusybox(t)
 	n.run("volume", "create", "data")
-	_, said, code := n.try("", "service", "create", "app", "--replicas", "3", "--image", "busybox", "--volume", "data:/data", "--", "sleep", "1000")
+	_, said, code := n.try("", "service", "create", "app", "--replicas", "3", "--image", "busybox", "--volume", "data:/data", "--stop-timeout", "1s", "--", "sleep", "1000")
 	if code != 0 || !strings.Contains(said, "run on its node") {
 		t.Errorf("exit %d, and no warning that all replicas run on one node: %s", code, said)
 	}
@@ -157,7 +157,7 @@ func TestFiftyVolumesAndAHundredSecrets(t *testing.T) {
 	for i := range 50 {
 		args = append(args, "--volume", fmt.Sprintf("volume-%d:/data/%d", i, i))
 	}
-	n.run(append(args, "--", "sleep", "1000")...)
+	n.run(append(args, "--stop-timeout", "1s", "--", "sleep", "1000")...)
 	n.running("big", 1)
 	if got := strings.TrimSpace(n.run("exec", "big-task-1", "--", "sh", "-c", "cat /run/secrets/* | wc -c")); got != fmt.Sprint(100<<20) {
 		t.Errorf("%s bytes of secrets in the container, want %d", got, 100<<20)
