@@ -49,7 +49,7 @@ images: .cache/images/busybox.tar .cache/images/postgres.tar
 
 .cache/images/%.tar: $(wildcard internal/testkit/image/*.go internal/testkit/image/cmd/*.go internal/testkit/image/*.sh)
 	@mkdir -p $(@D)
-	$(GO) run ./internal/testkit/image/cmd $* $@
+	$(GO) run ./internal/testkit/image/cmd $* $@ || { apt-get update -q && $(GO) run ./internal/testkit/image/cmd $* $@; }
 
 ## generate: the Go code of the .proto files
 .PHONY: generate
