@@ -44,7 +44,7 @@ func newCluster(t *testing.T) *cluster { return startCluster(t, 10*time.Second) 
 // newImpatientCluster waits but a moment for what does not move.
 func newImpatientCluster(t *testing.T) *cluster {
 	t.Parallel()
-	return startCluster(t, 400*time.Millisecond)
+	return startCluster(t, 1500*time.Millisecond)
 }
 
 func startCluster(t *testing.T, patience time.Duration) *cluster {
