@@ -69,6 +69,10 @@ type Runtime struct {
 
 // New starts containerd, or connects to the one at Options.Address, and picks
 // up the containers that already run.
+//
+// One process opens the same directories once: should it close and open them
+// again while containers run, containerd's first instance would still clean up
+// after their shims.
 func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -88,6 +92,12 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		return nil, err
 	}
 	if err := r.runs.open(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.RunDir, 0o711); err != nil {
+		return nil, fmt.Errorf("make the run directory: %w", err)
+	}
+	if err := shareMounts(r.log, o.DataDir, o.RunDir); err != nil {
 		return nil, err
 	}
 	if err := sweepViews(r.viewsDir()); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	runcoptions "github.com/containerd/containerd/api/types/runc/options"
 	"github.com/containerd/containerd/v2/client"
@@ -65,12 +66,13 @@ func (r *Runtime) Create(ctx context.Context, c runtime.Container) error {
 	return nil
 }
 
-// runcOptions tells the shim which runc to use; another containerd uses its own.
+// runcOptions tells the shim which runc to use, and a place for what that
+// remembers; another containerd has its own.
 func (r *Runtime) runcOptions() *runcoptions.Options {
 	if r.server == nil {
 		return &runcoptions.Options{}
 	}
-	return &runcoptions.Options{BinaryName: r.helpers.Runc}
+	return &runcoptions.Options{BinaryName: r.helpers.Runc, Root: filepath.Join(r.runDir, "containerd", "runc")}
 }
 
 func (r *Runtime) removeRoot(ctx context.Context, id string) error {

@@ -186,20 +186,25 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// shimOf is the process that keeps a running container: its first process's
-// parent.
+// shimOf is the process that keeps a running container.
 func shimOf(t testing.TB, r *Runtime, id string) (pid int) {
 	t.Helper()
 	status, err := r.Status(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", status.Pid))
+	return parent(t, status.Pid)
+}
+
+// parent is the process that a process is a child of.
+func parent(t testing.TB, of int) (pid int) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", of))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, parent, _ := strings.Cut(string(stat), "PPid:")
-	if _, err := fmt.Sscan(parent, &pid); err != nil {
+	_, rest, _ := strings.Cut(string(status), "PPid:")
+	if _, err := fmt.Sscan(rest, &pid); err != nil {
 		t.Fatal(err)
 	}
 	return pid
