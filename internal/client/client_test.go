@@ -96,6 +96,15 @@ func TestTheSocketFallsThroughToTCPAndTheErrorNamesBoth(t *testing.T) {
 	wantError(t, "both", err, Unreachable, DefaultSocket+" (permission denied)", DefaultAddress+" (connection refused)")
 }
 
+func TestASocketOfRootIsADenialToOthers(t *testing.T) {
+	a, err := parseAddress("unix:///other/warren.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = notReached([]failure{{a, &net.OpError{Op: "dial", Err: errPermission}}})
+	wantError(t, "socket of root", err, Denied, "permission denied")
+}
+
 func TestACallOutlivesARestartOfTheManager(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	stop := serve(t, &fixture{}, listen(t, "unix", path))

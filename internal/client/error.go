@@ -71,7 +71,7 @@ func decode(err error) error {
 		e.Kind, e.Name, e.Hint = d.Kind, d.Name, d.Hint
 	} else if e.Code == Unreachable {
 		e.Message = "the manager stopped answering: " + plain(st.Message())
-		e.Hint = "nothing was done twice; try again, or look at the manager's log"
+		e.Hint = "the same command again, once a manager answers; what it was asked to do may have been done"
 	}
 	return e
 }

@@ -119,6 +119,8 @@ func denial(err error) (hint string, denied bool) {
 	switch {
 	case errors.As(err, &none):
 		return "", true // it says itself what to do
+	case errors.Is(err, os.ErrPermission):
+		return "sudo, or the manager's TCP address: --manager " + DefaultAddress, true
 	case !answered || dropped || errors.As(err, &noTLS):
 		return "", false
 	}

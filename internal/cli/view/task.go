@@ -77,11 +77,15 @@ func (t Task) Exit() string {
 	return fmt.Sprintf("%d, %s", *t.ExitCode, t.ExitReason)
 }
 
-// String sums a task up in one line: postgres-task-1 running on worker-1.
+// String sums a task up in one line: postgres-task-1 running on worker-1 at
+// 10.88.0.2.
 func (t Task) String() string {
 	line := t.Name + " " + t.State
 	if t.Node != "" {
 		line += " on " + t.Node
+	}
+	if t.Address != "" {
+		line += " at " + t.Address
 	}
 	if t.Message != "" {
 		line += ": " + t.Message
