@@ -29,6 +29,9 @@ type Manager struct {
 	drivers map[string]Driver
 	log     *slog.Logger
 	queues  *queues
+
+	mu      sync.Mutex
+	closed  bool
 	running sync.WaitGroup
 }
 
@@ -116,8 +119,11 @@ func (m *Manager) Usage(ctx context.Context, v Volume) (bytes uint64, err error)
 	})
 }
 
-// Close waits until all calls have returned, or ctx ends.
+// Close refuses further calls and waits until all have returned, or ctx ends.
 func (m *Manager) Close(ctx context.Context) error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
 	done := make(chan struct{})
 	go func() { m.running.Wait(); close(done) }()
 	select {
@@ -126,6 +132,16 @@ func (m *Manager) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("storage has not answered: %w", ctx.Err())
 	}
+}
+
+// enter counts a call, unless the Manager is closed.
+func (m *Manager) enter() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.closed {
+		m.running.Add(1)
+	}
+	return !m.closed
 }
 
 const measure = "measure"
@@ -154,11 +170,16 @@ func call[T any](ctx context.Context, m *Manager, v Volume, op string, limit tim
 		err   error
 	}
 	results := make(chan result, 1)
-	m.running.Go(func() {
+	if !m.enter() {
+		release()
+		return none, fmt.Errorf("%s volume %s: this node is stopping", op, v.Name)
+	}
+	go func() {
+		defer m.running.Done()
 		defer release()
 		value, err := f(ctx, d)
 		results <- result{value, err}
-	})
+	}()
 	select {
 	case r := <-results:
 		if r.err != nil {

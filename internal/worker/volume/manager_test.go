@@ -82,16 +82,28 @@ func TestDeadStorageBlocksItsOwnVolumeOnly(t *testing.T) {
 		if err = m.Delete(t.Context(), vol("bad")); !errors.Is(err, volume.ErrBusy) {
 			t.Fatalf("the volume whose call hangs: %v; want ErrBusy", err)
 		}
-		// Those who end the program do not wait for ever either.
+		close(d.back)
+		if _, err := m.Stage(t.Context(), vol("bad")); err != nil {
+			t.Fatalf("the storage is back: %v", err)
+		}
+	})
+}
+
+func TestCloseWaitsForCallsButNotForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &dead{name: "bad", back: make(chan struct{})}
+		m := newManager(d)
+		go func() { _, _ = m.Stage(t.Context(), vol("bad")) }()
+		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := m.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("close with a hanging call: %v", err)
 		}
-		close(d.back)
-		if _, err := m.Stage(t.Context(), vol("bad")); err != nil {
-			t.Fatalf("the storage is back: %v", err)
+		if _, err := m.Stage(t.Context(), vol("good")); err == nil {
+			t.Error("a call after Close was made")
 		}
+		close(d.back)
 		if err := m.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
