@@ -159,10 +159,11 @@ func (b *base) raise(link netlink.Link) error {
 	return netlink.LinkSetUp(link)
 }
 
-// stands reports whether the bridge is still the one that was made.
+// stands reports whether the bridge is still the one that was made, and its
+// rules are there: other programs flush everybody's.
 func (b *base) stands() bool {
 	link, err := netlink.LinkByIndex(b.index)
-	return err == nil && link.Attrs().Name == b.plan.Bridge && link.Attrs().Flags&net.FlagUp != 0
+	return err == nil && link.Attrs().Name == b.plan.Bridge && link.Attrs().Flags&net.FlagUp != 0 && hasRules(b.plan.Bridge)
 }
 
 // outsideMTU is the default route's, so that tasks do not send what is then

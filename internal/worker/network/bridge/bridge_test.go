@@ -193,6 +193,37 @@ func TestLostBridgeIsMadeAgain(t *testing.T) {
 	}
 }
 
+// Debian's nftables.service flushes everybody's rules when it is restarted.
+func TestFlushedRulesAreMadeAgain(t *testing.T) {
+	n := open(t, t.TempDir())
+	attach(t, n, "one", network.ModeBridge)
+	c, err := nftables.New()
+	must(t, err)
+	c.FlushRuleset()
+	must(t, c.Flush())
+	attach(t, n, "two", network.ModeBridge)
+	if !hasRules(n.bridge) {
+		t.Error("the rules were not made again")
+	}
+}
+
+// The bridge had to move to another subnet; a task that runs follows.
+func TestTaskFollowsTheBridgeToAnotherSubnet(t *testing.T) {
+	dir := t.TempDir()
+	n := open(t, dir, netip.MustParsePrefix("10.96.0.0/24"))
+	attach(t, n, "one", network.ModeBridge)
+	must(t, removeLink(n.bridge))
+	n = open(t, dir, netip.MustParsePrefix("10.95.0.0/24"))
+	must(t, n.Restore(t.Context(), []string{"one"}))
+	e := attach(t, n, "one", network.ModeBridge)
+	if !n.base.plan.Subnet.Contains(e.Address) {
+		t.Errorf("its address is %v", e.Address)
+	}
+	if from, err := call(t, e.NetNSPath, listen(t, "", e.Gateway)); err != nil || from != e.Address {
+		t.Errorf("it speaks from %v, %v; want %v", from, err, e.Address)
+	}
+}
+
 // Restart, and the bridge is gone as well: nobody calls Attach for a task that
 // runs, and still it is connected and keeps its address.
 func TestLostBridgeIsMadeAgainAfterRestart(t *testing.T) {

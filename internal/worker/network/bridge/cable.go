@@ -77,7 +77,7 @@ func (b *base) cable(ns *netNS, t network.TaskPlan) (netlink.Link, error) {
 
 // configure gives the task's end its address and the way out.
 func configure(ns *netNS, link netlink.Link, t network.TaskPlan, gateway netip.Addr) error {
-	if err := ns.link.AddrReplace(link, &netlink.Addr{IPNet: ipNet(t.Address)}); err != nil {
+	if err := readdress(ns, link, t.Address); err != nil {
 		return fmt.Errorf("give the task address %s: %w", t.Address, err)
 	}
 	if err := ns.link.LinkSetUp(link); err != nil {
@@ -88,6 +88,24 @@ func configure(ns *netNS, link netlink.Link, t network.TaskPlan, gateway netip.A
 		return fmt.Errorf("route the task through %s: %w", gateway, err)
 	}
 	return nil
+}
+
+// readdress leaves the link with that address alone: the bridge may have moved
+// to another subnet.
+func readdress(ns *netNS, link netlink.Link, want netip.Prefix) error {
+	has, err := ns.link.AddrList(link, netlink.FAMILY_V4)
+	if err != nil {
+		return err
+	}
+	for _, a := range has {
+		if p, ok := prefixOf(a.IPNet); ok && p == want {
+			continue
+		}
+		if err := ns.link.AddrDel(link, &a); err != nil {
+			return err
+		}
+	}
+	return ns.link.AddrReplace(link, &netlink.Addr{IPNet: ipNet(want)})
 }
 
 // removeLink removes a link of the host; gone is no error.

@@ -41,6 +41,16 @@ func applyRules(p network.Plan) error {
 	return c.Flush()
 }
 
+// hasRules reports whether the node's table is there.
+func hasRules(bridge string) bool {
+	c, err := nftables.New()
+	if err != nil {
+		return false
+	}
+	table, err := c.ListTableOfFamily(bridge, nftables.TableFamilyIPv4)
+	return err == nil && table != nil
+}
+
 // removeRules removes the node's table; gone is no error.
 func removeRules(bridge string) error {
 	c, err := nftables.New()
