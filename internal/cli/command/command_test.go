@@ -61,7 +61,7 @@ func TestExitCodes(t *testing.T) {
 		3:   {&client.Error{Code: client.Unreachable}},
 		4:   {&client.Error{Code: client.NotFound}, &spec.Problem{Code: spec.NotFound}},
 		5:   {&client.Error{Code: client.Exists}, fmt.Errorf("wrapped: %w", &spec.Problem{Code: spec.Exists})},
-		6:   {&client.Error{Code: client.Denied}, errors.Join(&client.Error{Code: client.NotFound}, &client.Error{Code: client.Denied})},
+		6:   {&client.Error{Code: client.Denied}, errors.Join(&client.Error{Code: client.Denied}, &client.Error{Code: client.NotFound})},
 		42:  {Status(42)},
 		130: {context.Canceled, fmt.Errorf("call: %w", context.Canceled)},
 	} {
