@@ -47,6 +47,15 @@ func newHouse(t *testing.T, change ...func(*Config)) *house {
 		c.Store = testkit.NewStore(t)
 	}
 	h := &house{Dispatcher: New(c), t: t, ctx: ctx}
+	h.update(func(tx *store.Tx) error {
+		for i := range 50 {
+			id := fmt.Sprint("n", i)
+			if err := tx.Nodes().Create(&warrenv1.Node{Meta: &warrenv1.Meta{Id: id, Name: id}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	listener := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()
 	warrenv1.RegisterDispatcherServer(server, h.Dispatcher)
@@ -286,6 +295,16 @@ func TestOnlyWorkersOfALeaderAreServed(t *testing.T) {
 	}
 	if _, err := stream.Recv(); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("without a hello: %v", err)
+	}
+	if stream, err = h.client().Session(h.as("stranger")); err != nil {
+		t.Fatal(err)
+	}
+	hello := &warrenv1.Hello{Node: &warrenv1.NodeDescription{}}
+	if err := stream.Send(&warrenv1.WorkerMessage{Message: &warrenv1.WorkerMessage_Hello{Hello: hello}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("without being a member: %v", err)
 	}
 	w := h.connect("n1")
 	h.abdicate()

@@ -91,10 +91,17 @@ func (t *term) keepWatch(ctx context.Context) error {
 	}
 }
 
-// markReady records what a worker said of itself when it connected.
+// markReady records what a worker said of itself when it connected. A node
+// must come back also while the disk is full, or nothing on it could be deleted.
 func (t *term) markReady(ctx context.Context, nodeID string, node *warrenv1.NodeDescription) error {
 	now := timestamppb.Now()
 	return t.Store.Update(ctx, func(tx *store.Tx) error {
+		tx.Reclaim()
+		if _, err := tx.Nodes().Get(nodeID); errors.Is(err, store.ErrNotFound) {
+			return errNoMember
+		} else if err != nil {
+			return err
+		}
 		was, err := tx.NodeStatus().Get(nodeID)
 		if unlessNotFound(err) != nil {
 			return err
@@ -113,6 +120,7 @@ func (t *term) markReady(ctx context.Context, nodeID string, node *warrenv1.Node
 func (t *term) markDown(ctx context.Context, nodes []string, since time.Time) error {
 	now := timestamppb.Now()
 	err := t.Store.Update(ctx, func(tx *store.Tx) error {
+		tx.Reclaim()
 		for _, id := range nodes {
 			s, err := tx.NodeStatus().Get(id)
 			if errors.Is(err, store.ErrNotFound) {

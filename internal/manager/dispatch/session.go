@@ -15,6 +15,7 @@ import (
 )
 
 var (
+	errNoMember = status.Error(codes.PermissionDenied, "this node is not a member of the cluster")
 	errReplaced = status.Error(codes.Aborted, "the worker has opened a newer session")
 	errSilent   = status.Error(codes.DeadlineExceeded, "no heartbeat was heard")
 )
@@ -86,7 +87,9 @@ func (d *Dispatcher) Session(stream sessionStream) error {
 	}
 	s := t.begin(stream.Context(), nodeID)
 	defer t.finish(s)
-	if err := t.markReady(s.ctx, nodeID, node); err != nil {
+	if err := t.markReady(s.ctx, nodeID, node); errors.Is(err, errNoMember) {
+		return err
+	} else if err != nil {
 		return status.Errorf(codes.Unavailable, "recording that node %s is ready: %v", nodeID, err)
 	}
 	d.Log.Info("worker connected", "node", nodeID)

@@ -5,6 +5,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -19,47 +20,49 @@ const (
 
 // Run calls react with what changed in the tables, one call at a time, until
 // ctx ends; that is its only way to return without an error. The first call
-// says that everything may have changed, and so does the call that follows an
-// error of react's, after a pause: there is no other state to go wrong.
+// says that everything may have changed. Some time after an error of react's
+// it is called like that again; what changes meanwhile does not wait for it, so
+// that one thing that cannot be done holds up no other.
 func Run(ctx context.Context, s *store.Store, log *slog.Logger, react func(context.Context, store.Changes) error, tables ...store.Table) error {
 	w := s.Watch(tables...)
 	defer w.Close()
-	retry := firstRetry
-	var again store.Changes
+	pause := firstRetry
+	var retryAt time.Time // zero while nothing failed
 	for {
-		changes := again
-		if !again.All {
-			var err error
-			if changes, err = w.Next(ctx); ctx.Err() != nil {
-				return nil
-			} else if err != nil {
-				return err
-			}
-		}
-		err := react(ctx, changes)
+		changes, err := next(ctx, w, retryAt)
 		if ctx.Err() != nil {
 			return nil
+		} else if err != nil {
+			return err
 		}
-		if err == nil {
-			again, retry = store.Changes{}, firstRetry
-			continue
+		if changes.All {
+			retryAt = time.Time{}
 		}
-		log.Error("could not bring the state to what is wanted; trying again", "after", retry, "error", err)
-		if !pause(ctx, retry) {
+		err = react(ctx, changes)
+		switch {
+		case ctx.Err() != nil:
 			return nil
+		case err != nil && retryAt.IsZero():
+			log.Error("could not bring the state to what is wanted; trying again", "after", pause, "error", err)
+			retryAt = time.Now().Add(pause)
+			pause = min(2*pause, lastRetry)
+		case err == nil && changes.All:
+			pause = firstRetry
 		}
-		again, retry = store.Changes{All: true}, min(2*retry, lastRetry)
 	}
 }
 
-// pause waits and tells whether it was not interrupted.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+// next waits for changes, and from retryAt on says that everything may have
+// changed.
+func next(ctx context.Context, w *store.Watcher, retryAt time.Time) (store.Changes, error) {
+	if retryAt.IsZero() {
+		return w.Next(ctx)
 	}
+	until, cancel := context.WithDeadline(ctx, retryAt)
+	defer cancel()
+	changes, err := w.Next(until)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return store.Changes{All: true}, nil
+	}
+	return changes, err
 }

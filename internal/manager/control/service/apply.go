@@ -50,31 +50,31 @@ func holdsVolumes(tx *store.ReadTx, task store.Key) bool {
 }
 
 func apply(tx *store.Tx, service *warrenv1.Service, p plan) error {
-	// Stopping and removing is what frees a full disk.
-	if len(p.create) == 0 {
+	switch {
+	// First and by itself, because stopping is what frees a full disk.
+	case len(p.stop) > 0:
 		tx.Reclaim()
-	}
-	bytes := 0
-	for _, id := range p.stop {
-		task, err := stop(tx, service.GetMeta().GetNamespace(), id)
-		if err != nil {
-			return err
-		}
-		if bytes += proto.Size(task); bytes > maxBytes {
-			return nil
-		}
-	}
-	for _, seat := range p.create {
-		task, err := create(tx, service, seat)
-		if err != nil {
-			return err
-		}
-		if bytes += proto.Size(task); bytes > maxBytes {
-			return nil
-		}
-	}
-	if p.remove {
+		return upTo(maxBytes, p.stop, func(id string) (*warrenv1.Task, error) {
+			return stop(tx, service.GetMeta().GetNamespace(), id)
+		})
+	case p.remove:
+		tx.Reclaim()
 		return remove(tx, service)
+	default:
+		return upTo(maxBytes, p.create, func(s seat) (*warrenv1.Task, error) { return create(tx, service, s) })
+	}
+}
+
+// upTo writes a task for each item until that many bytes are reached.
+func upTo[T any](limit int, items []T, write func(T) (*warrenv1.Task, error)) error {
+	for _, item := range items {
+		task, err := write(item)
+		if err != nil {
+			return err
+		}
+		if limit -= proto.Size(task); limit < 0 {
+			return nil
+		}
 	}
 	return nil
 }
