@@ -209,6 +209,66 @@ func TestTheLogGoesOnAfterAFullDisk(t *testing.T) {
 	}
 }
 
+// A write whose sync failed may be in the files after all. Raft gives its place
+// to another entry.
+func TestEntriesThatFailedGiveWay(t *testing.T) {
+	t.Parallel()
+	l, err := openLog(t.TempDir(), minSegment, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	for i := uint64(1); i <= 5; i++ {
+		if err := l.StoreLog(&raft.Log{Index: i, Term: 1, Data: []byte("old")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.last, l.broken = 2, true // as if the last three had not been acknowledged
+	if err := l.StoreLog(&raft.Log{Index: 3, Term: 2, Data: []byte("new")}); err != nil {
+		t.Fatal(err)
+	}
+	var entry raft.Log
+	if err := l.GetLog(3, &entry); err != nil || string(entry.Data) != "new" {
+		t.Errorf("entry 3 is %q, %v", entry.Data, err)
+	}
+	if err := l.GetLog(4, &entry); !errors.Is(err, raft.ErrLogNotFound) {
+		t.Errorf("entry 4: %v", err)
+	}
+}
+
+// What is under way counts: together, admitted transactions always fit.
+func TestSpaceIsPromisedOnce(t *testing.T) {
+	t.Parallel()
+	disk := smallDisk(t, 64<<20)
+	s, err := newSpace(disk, testReserve, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	free, err := s.free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := (free - s.low) / copies / 2
+	var releases []func()
+	for range 2 {
+		release, err := s.admit(half, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		releases = append(releases, release)
+	}
+	if _, err := s.admit(half, false); !errors.Is(err, store.ErrDiskFull) {
+		t.Errorf("a third was promised the same space: %v", err)
+	}
+	if s.isFull() {
+		t.Error("the disk counts as full, though it is not")
+	}
+	releases[0]()
+	if _, err := s.admit(half, false); err != nil {
+		t.Errorf("what was given back is not free: %v", err)
+	}
+}
+
 // A commit to warren.db that fails is repeated, not skipped.
 func TestAFailedCommitIsRepeated(t *testing.T) {
 	t.Parallel()

@@ -181,9 +181,12 @@ func TestACrashOfTheMachineLosesNothing(t *testing.T) {
 			"nothing was dropped":    func(_, newer []byte) []byte { return newer },
 			"all was dropped":        func(older, _ []byte) []byte { return older },
 			"half the pages dropped": mix,
-			"garbage":                func(_, newer []byte) []byte { return bytes.Repeat([]byte("x"), len(newer)) },
-			"cut short":              func(_, newer []byte) []byte { return newer[:len(newer)/2] },
-			"empty":                  func([]byte, []byte) []byte { return nil },
+			"a row half written": func(_, newer []byte) []byte {
+				return bytes.ReplaceAll(newer, []byte(strings.Repeat("c", 1000)), make([]byte, 1000))
+			},
+			"garbage":   func(_, newer []byte) []byte { return bytes.Repeat([]byte("x"), len(newer)) },
+			"cut short": func(_, newer []byte) []byte { return newer[:len(newer)/2] },
+			"empty":     func([]byte, []byte) []byte { return nil },
 		} {
 			after := crashed(t, dir)
 			newer, err := os.ReadFile(database(after))

@@ -20,7 +20,7 @@ import (
 type space struct {
 	dir     string
 	reserve int64 // set aside
-	low     int64 // with less than this free, the disk counts as nearly full
+	low     int64 // with less than this free, the disk is nearly full
 	log     *slog.Logger
 
 	mu sync.Mutex
@@ -64,10 +64,12 @@ func (s *space) path() string { return filepath.Join(s.dir, "reserve") }
 func (s *space) admit(bytes int64, reclaim bool) (release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.lookLocked(bytes); err != nil {
+	free, err := s.lookLocked()
+	if err != nil {
 		return nil, err
 	}
-	if s.full && !reclaim {
+	left := free - copies*(s.coming+bytes)
+	if (!reclaim && (s.full || left < s.low)) || left < 0 {
 		return nil, store.ErrDiskFull
 	}
 	s.coming += bytes
@@ -82,29 +84,32 @@ func (s *space) admit(bytes int64, reclaim bool) (release func(), err error) {
 func (s *space) look() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lookLocked(0)
+	_, err := s.lookLocked()
+	return err
 }
 
-func (s *space) lookLocked(more int64) error {
-	free, err := s.free()
-	if err != nil {
-		return err
+func (s *space) lookLocked() (free int64, err error) {
+	if free, err = s.free(); err != nil {
+		return 0, err
 	}
-	free -= copies * (s.coming + more)
 	switch {
 	case !s.full && free < s.low:
 		s.full = true
 		s.log.Error("the disk is nearly full: only deletions are accepted until space is freed", "directory", s.dir, "free_bytes", free)
-		return s.giveUp()
+		if err := s.giveUp(); err != nil {
+			return 0, err
+		}
 	case s.full && free+s.held() >= s.reserve+2*s.low:
 		if err := s.setAside(); err != nil {
 			s.log.Warn("no space can be set aside yet", "error", err)
-			return s.giveUp()
+			return free, s.giveUp()
 		}
 		s.full = false
-		s.log.Debug("space is set aside for a full disk", "bytes", s.reserve)
+		s.log.Info("space is set aside for when the disk is full", "bytes", s.reserve)
+	default:
+		return free, nil
 	}
-	return nil
+	return s.free()
 }
 
 // roomFor says whether a snapshot of that size may be written now.
