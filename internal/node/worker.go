@@ -90,6 +90,9 @@ func (w *worker) close() error {
 	if w.volumes != nil {
 		errs = append(errs, w.volumes.Close(ctx))
 	}
+	if w.network != nil {
+		errs = append(errs, w.network.Close())
+	}
 	if w.runtime != nil {
 		errs = append(errs, w.runtime.Close())
 	}
