@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -35,11 +36,13 @@ func install(dir, name string) error {
 	if err != nil {
 		return err
 	}
+	// What unpacking took is given back now, not in the course of minutes.
+	defer debug.FreeOSMemory()
 	return replace(path, func(temporary string) error { return unpack(compressed, temporary) })
 }
 
 func unpack(compressed []byte, path string) (err error) {
-	in, err := zstd.NewReader(bytes.NewReader(compressed), zstd.WithDecoderConcurrency(1))
+	in, err := zstd.NewReader(bytes.NewReader(compressed), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return err
 	}

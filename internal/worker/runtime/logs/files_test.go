@@ -167,19 +167,19 @@ func TestFollowGoesOnOverRotations(t *testing.T) {
 	ended := make(chan struct{})
 	lines, result := follower(t, path, ended)
 	w := open(t, path, 120) // two or three lines a file
-	for i := range 40 {
+	for i := range 10 {
 		write(t, w, i, i+1)
 		if got := <-lines; got != fmt.Sprintf("line %d", i) {
 			t.Fatalf("line %d came as %q", i, got)
 		}
 	}
-	write(t, w, 40, 42)
+	write(t, w, 10, 12)
 	close(ended)
 	var last []string
 	for l := range lines {
 		last = append(last, l)
 	}
-	if err := <-result; err != nil || strings.Join(last, "|") != want(40, 42) {
+	if err := <-result; err != nil || strings.Join(last, "|") != want(10, 12) {
 		t.Errorf("at the end came %v, %v", last, err)
 	}
 }

@@ -85,7 +85,8 @@ func Parse(record []byte) (Entry, error) {
 		return Entry{}, ErrMalformed
 	}
 	at, err := time.Parse(timeFormat, string(when))
-	if err != nil {
+	// Package time reads more than it writes, such as a comma for the point.
+	if err != nil || !bytes.Equal(at.AppendFormat(make([]byte, 0, len(timeFormat)), timeFormat), when) {
 		return Entry{}, ErrMalformed
 	}
 	name, rest, ok := bytes.Cut(rest, []byte{' '})

@@ -47,6 +47,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("2026-01-02T15:04:05.123456789Z stdout F what was printed"))
 	f.Add([]byte("2026-01-02T15:04:05.123456789Z stderr P "))
 	f.Add([]byte("2026-01-02T15:04:05"))
+	f.Add([]byte("2026-01-02T15:04:05,000000000Z stdout F "))
 	f.Fuzz(func(t *testing.T, record []byte) {
 		e, err := Parse(record)
 		if err != nil || bytes.IndexByte(record, '\n') >= 0 {

@@ -29,7 +29,8 @@ func pack(dir, program string) error {
 	if err != nil {
 		return err
 	}
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression))
+	// The window is memory that the first start of a node needs.
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(4<<20))
 	if err != nil {
 		return err
 	}
