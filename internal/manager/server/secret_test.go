@@ -73,6 +73,9 @@ func TestSecretsThatAreRefused(t *testing.T) {
 		"too many in two": {&warrenv1.CreateSecretRequest{Name: "s", Items: []*warrenv1.SealedItem{
 			c.secretItem("s", "a", strings.Repeat("x", spec.MaxSecretBytes)), c.secretItem("s", "b", "x"),
 		}}, "limit of 1048576 bytes"},
+		"one of two empty": {&warrenv1.CreateSecretRequest{Name: "s", Items: []*warrenv1.SealedItem{
+			c.secretItem("s", "a", "x"), c.secretItem("s", "b", ""),
+		}}, "is empty"},
 		"sealed for another name": {&warrenv1.CreateSecretRequest{Name: "s", Items: []*warrenv1.SealedItem{c.secretItem("other", "", "x")}}, "not sealed for it"},
 		"not sealed":              {&warrenv1.CreateSecretRequest{Name: "s", Items: []*warrenv1.SealedItem{{Ciphertext: []byte("plain")}}}, "not sealed for it"},
 		"no value":                {&warrenv1.CreateSecretRequest{Name: "s"}, "no value"},
