@@ -41,7 +41,7 @@ type boss struct {
 	streams  map[string]func(grpc.BidiStreamingServer[warrenv1.WorkerFrame, warrenv1.ManagerFrame]) error
 }
 
-func newBoss(t *testing.T) *boss {
+func newBoss(t testing.TB) *boss {
 	b := &boss{
 		server: grpc.NewServer(), listener: bufconn.Listen(1 << 20),
 		changed: make(chan struct{}), patience: 10 * time.Minute,
@@ -75,7 +75,7 @@ func (b *boss) change(f func()) {
 }
 
 // await waits until the condition holds; it is called with the lock held.
-func (b *boss) await(t *testing.T, what string, condition func() bool) {
+func (b *boss) await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	limit := time.After(b.patience)
 	for {
@@ -156,7 +156,7 @@ func (b *boss) reported() int {
 }
 
 // send says something in the present session.
-func (b *boss) send(t *testing.T, m *warrenv1.ManagerMessage) {
+func (b *boss) send(t testing.TB, m *warrenv1.ManagerMessage) {
 	t.Helper()
 	b.await(t, "a session", func() bool { return b.out != nil })
 	b.mu.Lock()
@@ -164,7 +164,7 @@ func (b *boss) send(t *testing.T, m *warrenv1.ManagerMessage) {
 	b.out <- m
 }
 
-func (b *boss) assign(t *testing.T, a *warrenv1.Assignments) {
+func (b *boss) assign(t testing.TB, a *warrenv1.Assignments) {
 	t.Helper()
 	b.send(t, &warrenv1.ManagerMessage{Message: &warrenv1.ManagerMessage_Assignments{Assignments: a}})
 }
@@ -225,7 +225,7 @@ func (b *boss) Stream(stream grpc.BidiStreamingServer[warrenv1.WorkerFrame, warr
 }
 
 // state waits for a task's state and returns its status.
-func (b *boss) state(t *testing.T, taskID string, state warrenv1.TaskState) *warrenv1.TaskStatus {
+func (b *boss) state(t testing.TB, taskID string, state warrenv1.TaskState) *warrenv1.TaskStatus {
 	t.Helper()
 	b.await(t, taskID+" to be "+state.String(), func() bool { return b.tasks[taskID].GetState() == state })
 	b.mu.Lock()

@@ -21,6 +21,7 @@ func (imageHook) prepare(ctx context.Context, t *task, want *warrenv1.Task) erro
 		return err
 	}
 	t.lacksImage = false
+	t.hurry.Store(false)
 	t.ready.image, err = t.a.ensureImage(ctx, name, t.id)
 	t.lacksImage = err != nil
 	return err

@@ -17,9 +17,6 @@ func (a *Agent) removeOrphans(ctx context.Context) {
 		a.log.Error("containers cannot be listed", "error", err)
 	}
 	for _, id := range ids {
-		if a.assigned(id) {
-			continue
-		}
 		// A task that is wanted by nobody knows how to stop.
 		a.mu.Lock()
 		if a.tasks[id] == nil && ctx.Err() == nil {

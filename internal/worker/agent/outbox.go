@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 )
@@ -11,6 +12,9 @@ import (
 const (
 	// lettersPerReport keeps a report to what a manager commits at once.
 	lettersPerReport = 200
+	// calmDelay is how long a status that soon changes again may wait to be
+	// replaced, so that a quick start costs one report instead of three.
+	calmDelay = 100 * time.Millisecond
 	// eventsKept bounds what piles up while no manager answers.
 	eventsKept = 1000
 )
@@ -34,6 +38,8 @@ type letter struct {
 	sent    uint64
 	content func(*warrenv1.Report)
 	event   bool
+	// calm: it need not be sent at once.
+	calm bool
 }
 
 func newOutbox() *outbox {
@@ -41,7 +47,8 @@ func newOutbox() *outbox {
 }
 
 func (o *outbox) task(s *warrenv1.TaskStatus) {
-	o.post("task/"+s.GetTaskId(), &letter{content: func(r *warrenv1.Report) { r.Tasks = append(r.Tasks, s) }})
+	passing := s.GetMessage() == "" && (s.GetState() == warrenv1.TaskState_TASK_STATE_PREPARING || s.GetState() == warrenv1.TaskState_TASK_STATE_STARTING)
+	o.post("task/"+s.GetTaskId(), &letter{calm: passing, content: func(r *warrenv1.Report) { r.Tasks = append(r.Tasks, s) }})
 }
 
 func (o *outbox) volume(s *warrenv1.VolumeStatus) {
@@ -64,6 +71,15 @@ func (o *outbox) post(key string, l *letter) {
 		o.dropOldEvents()
 	}
 	o.letters[key] = l
+	if l.calm {
+		time.AfterFunc(calmDelay, o.ring)
+		return
+	}
+	o.ring()
+}
+
+// ring says that there is something to send.
+func (o *outbox) ring() {
 	select {
 	case o.news <- struct{}{}:
 	default:

@@ -5,6 +5,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -27,7 +29,7 @@ import (
 
 // reality is a node of real parts, with only the manager played.
 type reality struct {
-	*testing.T
+	testing.TB
 	*boss
 	dir     string
 	runtime *containerd.Runtime
@@ -35,7 +37,7 @@ type reality struct {
 	stop    func()
 }
 
-func newReality(t *testing.T) *reality {
+func newReality(t testing.TB) *reality {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("this test runs containers: run it as root, `sudo make test`")
@@ -44,10 +46,10 @@ func newReality(t *testing.T) *reality {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reality{T: t, boss: newBoss(t), dir: dir}
+	r := &reality{TB: t, boss: newBoss(t), dir: dir}
 	r.boss.patience = 30 * time.Second
 	r.begin()
-	busybox, err := image.Busybox(t.Context())
+	busybox, err := image.Busybox(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,7 @@ func newReality(t *testing.T) *reality {
 	if err := image.WriteOCI(&archive, busybox); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.runtime.Import(t.Context(), &archive); err != nil {
+	if _, err := r.runtime.Import(context.Background(), &archive); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -69,7 +71,7 @@ func newReality(t *testing.T) *reality {
 
 func (r *reality) begin() {
 	r.Helper()
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level()}))
 	data, run := filepath.Join(r.dir, "data"), filepath.Join(r.dir, "run")
 	var err error
 	r.runtime, err = containerd.New(context.Background(), containerd.Options{
@@ -134,7 +136,7 @@ func (r *reality) assignTask(change func(*warrenv1.Task)) time.Time {
 		Args: []string{"sh", "-c", `trap "exit 5" TERM; cat /run/secrets/pw > /data/got; hostname > /data/name; while :; do usleep 10000; done`},
 	}
 	change(task)
-	r.boss.assign(r.T, &warrenv1.Assignments{Full: true, Tasks: []*warrenv1.Task{task}, Volumes: []*warrenv1.Volume{aVolume("db-data")}})
+	r.boss.assign(r.TB, &warrenv1.Assignments{Full: true, Tasks: []*warrenv1.Task{task}, Volumes: []*warrenv1.Volume{aVolume("db-data")}})
 	return time.Now()
 }
 
@@ -215,4 +217,32 @@ func TestTaskOnRealParts(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// The time from the assignment of a task with a new volume and a secret to its
+// being reported as running.
+func BenchmarkAssignedToRunning(b *testing.B) {
+	r := newReality(b)
+	r.boss.secrets["secret-pw"] = []byte("s3cret\n")
+	n := 0
+	for b.Loop() {
+		n++
+		id, name := fmt.Sprintf("bench-%d", n), fmt.Sprintf("data-%d", n)
+		task := withSecret(withVolume(aTask(id), name), "pw")
+		task.Container = &warrenv1.ContainerSpec{Image: "busybox", Args: []string{"sleep", "1000"}, StopTimeout: durationpb.New(0)}
+		r.boss.assign(b, &warrenv1.Assignments{Tasks: []*warrenv1.Task{task}, Volumes: []*warrenv1.Volume{aVolume(name)}})
+		r.boss.state(b, id, running)
+		b.StopTimer()
+		r.boss.assign(b, &warrenv1.Assignments{Tasks: []*warrenv1.Task{unwanted(proto.CloneOf(task))}})
+		r.boss.state(b, id, stopped)
+		b.StartTimer()
+	}
+}
+
+// level is quiet unless $WARREN_TEST_LOG asks for more.
+func level() (l slog.Level) {
+	if l.UnmarshalText([]byte(os.Getenv("WARREN_TEST_LOG"))) != nil {
+		return slog.LevelWarn
+	}
+	return l
 }

@@ -77,12 +77,19 @@ func (t *task) prepare(ctx context.Context, row []hook, want *warrenv1.Task) err
 	errs := make([]error, len(row))
 	var group sync.WaitGroup
 	for i, h := range row[1:] {
-		group.Go(func() { errs[i+1] = h.prepare(ctx, t, want) })
+		group.Go(func() { errs[i+1] = t.timed(ctx, h, want) })
 	}
-	errs[0] = row[0].prepare(ctx, t, want)
+	errs[0] = t.timed(ctx, row[0], want)
 	group.Wait()
 	t.progress.Secrets = t.ready.delivered
 	return errors.Join(errs...)
+}
+
+func (t *task) timed(ctx context.Context, h hook, want *warrenv1.Task) error {
+	began := time.Now()
+	err := h.prepare(ctx, t, want)
+	t.log.Debug("prepared", "what", fmt.Sprintf("%T", h), "took", time.Since(began), "error", err)
+	return err
 }
 
 // started says that the container runs.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 )
@@ -201,14 +202,33 @@ func TestStartErrorIsTriedAgain(t *testing.T) {
 	})
 }
 
+func TestQuickStartIsOneReport(t *testing.T) {
+	onNode(t, func(n *node) {
+		<-n.agent.Ready()
+		n.pass(100 * time.Millisecond)
+		n.full(aTask("t1"))
+		n.is("t1", running)
+		if n.boss.reported() != 1 {
+			t.Errorf("%d reports", n.boss.reported())
+		}
+	})
+}
+
 func TestStateSinceNeverGoesBack(t *testing.T) {
 	onNode(t, func(n *node) {
+		<-n.agent.Ready()
+		// As from before the clock was set back.
+		future := time.Now().Add(time.Hour)
+		was := &warrenv1.TaskStatus{TaskId: "t1", State: preparing, StateSince: timestamppb.New(future)}
+		if err := n.agent.state.save(was, progress{}); err != nil {
+			t.Fatal(err)
+		}
 		n.full(aTask("t1"))
 		n.is("t1", running)
 		n.machine.end("t1", 1)
 		n.is("t1", backingUp)
 		n.is("t1", running)
-		last := time.Time{}
+		last := future
 		for _, r := range n.boss.reports {
 			for _, s := range r.GetTasks() {
 				if since := s.GetStateSince().AsTime(); since.Before(last) {

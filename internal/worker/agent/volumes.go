@@ -83,10 +83,15 @@ func (k *keeper) ensure(ctx context.Context) outcome {
 		}
 		k.a.meter.Poke()
 	}
-	k.a.mu.Lock()
-	k.a.wakeAll()
-	k.a.mu.Unlock()
+	k.wakeTasks()
 	return outcome{verdict: done}
+}
+
+// wakeTasks lets tasks look again at a volume that they may wait for.
+func (k *keeper) wakeTasks() {
+	k.a.mu.Lock()
+	defer k.a.mu.Unlock()
+	k.a.wakeAll()
 }
 
 // path returns where the volume is reachable, having made it or seen that it
@@ -135,6 +140,7 @@ func (k *keeper) fail(ctx context.Context, err error) outcome {
 	k.report(func(s *warrenv1.VolumeStatus) {
 		s.Phase, s.Message = warrenv1.VolumePhase_VOLUME_PHASE_FAILED, err.Error()
 	})
+	k.wakeTasks() // which say why they wait
 	return retryAfter(wait)
 }
 

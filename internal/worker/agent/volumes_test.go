@@ -121,11 +121,14 @@ func TestVolumeThatCannotBeMadeSaysWhyAndIsTriedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.full(withVolume(aTask("t1"), "db-data"), withVolume(aTask("t2"), "other"))
-		n.phase("db-data", failed)
-		n.is("t2", running) // one bad volume blocks no other
-		if s := n.is("t1", preparing); !strings.Contains(s.GetMessage(), "db-data") {
-			t.Errorf("the task says %q", s.GetMessage())
+		why := n.phase("db-data", failed).GetMessage()
+		if !strings.Contains(why, path) {
+			t.Errorf("the volume says %q", why)
 		}
+		n.is("t2", running) // one bad volume blocks no other
+		n.boss.await(t, "the task to say the same", func() bool {
+			return n.boss.tasks["t1"].GetState() == preparing && n.boss.tasks["t1"].GetMessage() == why
+		})
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
