@@ -176,3 +176,29 @@ func TestWhateverCanBePlacedIsPlaced(t *testing.T) {
 		}
 	})
 }
+
+func TestServicesAreSpreadEvenly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s Snapshot
+		for i := range rapid.IntRange(1, 6).Draw(t, "nodes") {
+			s.Nodes = append(s.Nodes, Node{ID: fmt.Sprint("n", i), Ready: true, Tasks: rapid.IntRange(0, 5).Draw(t, "load")})
+		}
+		for i := range rapid.IntRange(0, 20).Draw(t, "tasks") {
+			service := rapid.SampledFrom([]string{"s0", "s1"}).Draw(t, "service")
+			s.Tasks = append(s.Tasks, Task{ID: fmt.Sprint("t", i), ServiceID: service})
+		}
+		count := map[string]map[string]int{"s0": {}, "s1": {}}
+		for i, p := range Decide(s).Tasks {
+			count[s.Tasks[i].ServiceID][p.NodeID]++
+		}
+		for service, on := range count {
+			least, most := len(s.Tasks), 0
+			for _, n := range s.Nodes {
+				least, most = min(least, on[n.ID]), max(most, on[n.ID])
+			}
+			if most-least > 1 {
+				t.Fatalf("%s is spread as %v", service, on)
+			}
+		}
+	})
+}
