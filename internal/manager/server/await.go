@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/spec"
 )
 
 // errStalled is returned by await when nothing moved for too long.
@@ -56,9 +57,27 @@ type goingAway struct {
 	tables []store.Table
 	// slack is how long the object may need to move at all.
 	slack time.Duration
+	// holdup says what it waits for, as the end of a sentence.
+	holdup func(*store.ReadTx) (string, error)
 }
 
 func (g *goingAway) Error() string { return fmt.Sprintf("%s %q is being deleted", g.kind, g.name) }
+
+// awaitGone returns once the object is no more, or says what holds it up.
+func (s *Server) awaitGone(ctx context.Context, g *goingAway) error {
+	err := s.await(ctx, s.config.Patience+g.slack, g.gone, g.tables...)
+	if !errors.Is(err, errStalled) {
+		return err
+	}
+	return s.store.ViewStale(ctx, func(tx *store.ReadTx) error {
+		why, err := g.holdup(tx)
+		if err != nil {
+			return err
+		}
+		return spec.Problemf(spec.Unavailable, g.kind, g.name, "%s, and that has not ended yet%s", g, why).
+			WithHint("it goes on by itself; warren %s inspect %s shows what it waits for", g.kind, g.name)
+	})
+}
 
 // commit runs fn in one transaction and records the context's request as done
 // on the object whose ID fn returns. When the request was done before, that
@@ -76,9 +95,7 @@ func (s *Server) commit(ctx context.Context, fn func(*store.Tx) (objectID string
 		if !errors.As(err, &old) {
 			break
 		}
-		if err := s.await(ctx, s.config.Patience+old.slack, old.gone, old.tables...); errors.Is(err, errStalled) {
-			return "", stillThere(old)
-		} else if err != nil {
+		if err := s.awaitGone(ctx, old); err != nil {
 			return "", err
 		}
 	}

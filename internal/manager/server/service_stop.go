@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
@@ -109,12 +110,7 @@ func (s *services) DeleteService(ctx context.Context, r *warrenv1.DeleteServiceR
 	if r.GetDetach() {
 		return service, nil
 	}
-	g := serviceGoingAway(service)
-	err = s.await(ctx, s.config.Patience+g.slack, g.gone, g.tables...)
-	if errors.Is(err, errStalled) {
-		err = s.stillStopping(ctx, service, g)
-	}
-	return service, err
+	return service, s.awaitGone(ctx, serviceGoingAway(service))
 }
 
 // serviceGoingAway lets a call wait for a service that is being deleted.
@@ -130,31 +126,24 @@ func serviceGoingAway(service *warrenv1.Service) *goingAway {
 			progress, _, err := unfinished(tx, m)
 			return progress, false, err
 		},
+		holdup: func(tx *store.ReadTx) (string, error) { return tasksNotOver(tx, m) },
 	}
 }
 
-// stillStopping names the tasks that keep a deleted service from going.
-func (s *services) stillStopping(ctx context.Context, service *warrenv1.Service, g *goingAway) error {
-	m := service.GetMeta()
-	p := stillThere(g)
-	err := s.store.ViewStale(ctx, func(tx *store.ReadTx) error {
-		for key, task := range tx.Tasks().OfService(m.GetNamespace(), m.GetId()) {
-			status, err := optional(tx.TaskStatus().Peek(key.Parts()...))
-			if err != nil {
-				return err
-			}
-			node, err := nodeName(tx, task.GetNodeId())
-			if err != nil {
-				return err
-			}
-			if !spec.Terminal(status.GetState()) {
-				p.Message += fmt.Sprintf("; task %s on node %s is %s", task.GetMeta().GetName(), node, spec.TaskStateName(status.GetState()))
-			}
+// tasksNotOver names the tasks that keep a deleted service from going.
+func tasksNotOver(tx *store.ReadTx, service *warrenv1.Meta) (why string, err error) {
+	for _, task := range tx.Tasks().OfService(service.GetNamespace(), service.GetId()) {
+		if err := fillTask(tx, task); err != nil {
+			return "", err
 		}
-		return nil
-	})
-	if err != nil {
-		return err
+		if state := task.GetStatus().GetState(); !spec.Terminal(state) {
+			why += fmt.Sprintf("; task %s on node %s is %s", task.GetMeta().GetName(), task.GetNodeName(), spec.TaskStateName(state))
+		}
 	}
-	return p.WithHint("it goes on by itself; warren service inspect %s shows what it waits for", m.GetName())
+	return why, nil
+}
+
+// stopTime is how long a service's tasks may take to stop.
+func stopTime(s *warrenv1.Service) time.Duration {
+	return s.GetSpec().GetContainer().GetStopTimeout().AsDuration()
 }

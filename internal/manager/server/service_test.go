@@ -192,7 +192,7 @@ func TestDeletingAServiceSaysWhatItWaitsFor(t *testing.T) {
 		wantError(t, change(), codes.FailedPrecondition, `service "app" is being deleted`)
 	}
 	_, err = a.CreateService(ctx, serviceRequest("app"))
-	wantError(t, err, codes.Unavailable, "is being deleted, and that has not ended yet")
+	wantError(t, err, codes.Unavailable, "is being deleted, and that has not ended yet; task app-task-1 on node worker-1 is running")
 }
 
 // A new service of a name waits for the old one's last task.

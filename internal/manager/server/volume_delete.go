@@ -40,7 +40,7 @@ func (v *volumes) DeleteVolume(ctx context.Context, r *warrenv1.DeleteVolumeRequ
 			Id: id, Name: r.GetRef().GetNameOrId(), Namespace: spec.Namespace(r.GetRef().GetNamespace())}}
 	}
 	answer.Volume = volume
-	return answer, v.awaitGone(ctx, volume)
+	return answer, v.awaitGone(ctx, volumeGoingAway(volume))
 }
 
 // unused refuses a volume that is in use. With force, services that are
@@ -148,29 +148,31 @@ func (v *volumes) stillHeld(ctx context.Context, volume *warrenv1.Volume) error 
 	})
 }
 
-// awaitGone returns once the volume's rows are gone, which is after its node
-// has removed the data.
-func (v *volumes) awaitGone(ctx context.Context, volume *warrenv1.Volume) error {
-	g := volumeGoingAway(volume)
-	err := v.await(ctx, v.config.Patience, g.gone, g.tables...)
-	if !errors.Is(err, errStalled) {
-		return err
+// volumeGoingAway lets a call wait for a volume that is being deleted: its
+// rows go after its node has removed the data.
+func volumeGoingAway(volume *warrenv1.Volume) *goingAway {
+	m := volume.GetMeta()
+	return &goingAway{
+		kind: spec.KindVolume, name: m.GetName(), tables: volumeTables,
+		gone: func(tx *store.ReadTx) (string, bool, error) {
+			row, err := optional(tx.Volumes().Get(m.GetNamespace(), m.GetId()))
+			if err != nil || row == nil {
+				return "", row == nil, err
+			}
+			status, err := optional(tx.VolumeStatus().Get(m.GetNamespace(), m.GetId()))
+			return fmt.Sprint(status.GetPhase(), status.GetMessage()), false, err
+		},
+		holdup: func(tx *store.ReadTx) (string, error) {
+			node, err := nodeName(tx, volume.GetNodeId())
+			if err != nil {
+				return "", err
+			}
+			why := fmt.Sprintf(": node %s has not removed its data", node)
+			status, err := optional(tx.VolumeStatus().Peek(m.GetNamespace(), m.GetId()))
+			if status.GetMessage() != "" {
+				why += ": " + status.GetMessage()
+			}
+			return why, err
+		},
 	}
-	return v.store.ViewStale(ctx, func(tx *store.ReadTx) error {
-		m := volume.GetMeta()
-		node, err := nodeName(tx, volume.GetNodeId())
-		if err != nil {
-			return err
-		}
-		p := stillThere(g)
-		p.Message += fmt.Sprintf(": node %s has not removed its data", node)
-		status, err := optional(tx.VolumeStatus().Peek(m.GetNamespace(), m.GetId()))
-		if err != nil {
-			return err
-		}
-		if status.GetMessage() != "" {
-			p.Message += ": " + status.GetMessage()
-		}
-		return p.WithHint("it goes on by itself once the node can")
-	})
 }

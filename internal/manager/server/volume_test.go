@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -216,4 +217,36 @@ func TestARetriedRequestIsDoneOnce(t *testing.T) {
 	_, err = a.CreateVolume(metadata.AppendToOutgoingContext(ctx, server.RequestIDHeader, strings.Repeat("x", 129)),
 		&warrenv1.CreateVolumeRequest{Name: "data2"})
 	wantError(t, err, codes.InvalidArgument, "at most 128 bytes")
+}
+
+// A request that failed is no request that was done.
+func TestAFailedRequestMayBeTriedAgain(t *testing.T) {
+	c := newImpatientCluster(t)
+	a := c.admin()
+	once := metadata.AppendToOutgoingContext(ctx, server.RequestIDHeader, "0123456789abcdef")
+	_, err := a.CreateVolume(once, &warrenv1.CreateVolumeRequest{Name: "data"})
+	wantError(t, err, codes.Unavailable, "was not created")
+	c.addWorker("worker-1", &worker{})
+	if v, err := a.CreateVolume(once, &warrenv1.CreateVolumeRequest{Name: "data"}); err != nil || v.GetNodeName() != "worker-1" {
+		t.Fatalf("got %v, %v", v, err)
+	}
+}
+
+// What the caller walked away from, and no node has taken up, is not kept.
+func TestALonelyVolumeGoesWithItsCaller(t *testing.T) {
+	c := newCluster(t)
+	a := c.admin()
+	gone, leave := context.WithCancel(ctx)
+	var call sync.WaitGroup
+	call.Go(func() {
+		_, err := a.CreateVolume(gone, &warrenv1.CreateVolumeRequest{Name: "data"})
+		if status.Code(err) != codes.Canceled {
+			t.Errorf("got %v", err)
+		}
+	})
+	named := func(tx *store.ReadTx) bool { _, err := tx.Volumes().ByName("", "data"); return err == nil }
+	c.until("the volume is asked for", named)
+	leave()
+	call.Wait()
+	c.until("it is gone", func(tx *store.ReadTx) bool { return !named(tx) })
 }
