@@ -4,12 +4,15 @@ package containerd
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cuemby/warren/internal/worker/runtime"
+	"github.com/cuemby/warren/internal/worker/runtime/logs"
 )
 
 func TestLifeOfAContainer(t *testing.T) {
@@ -144,4 +147,49 @@ func TestAKilledShimIsAnEndToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, r, c) // its name is free again
+}
+
+func TestLogsRotateWhileTheContainerRuns(t *testing.T) {
+	w := world{begin(t), t}
+	c := sh(w.Runtime, "wordy", "head -c 35000000 /dev/zero | tr '\\0' x; echo; echo last")
+	if _, output := w.run(c); !strings.HasSuffix(output, "x\nlast\n") || len(output) < 20_000_000 {
+		t.Errorf("of the output %d bytes are kept", len(output))
+	}
+	files, err := filepath.Glob(c.LogPath + "*")
+	if err != nil || len(files) != logs.DefaultMaxFiles {
+		t.Fatalf("files are %v, %v", files, err)
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err != nil || info.Size() > logs.DefaultMaxBytes {
+			t.Errorf("%s: %v, %v", file, info.Size(), err)
+		}
+	}
+}
+
+func TestALogThatCannotBeWrittenIsAnError(t *testing.T) {
+	r := begin(t)
+	c := sh(r, "mute", "true")
+	c.LogPath = filepath.Join(r.dataDir, "no", "such", "directory", "log")
+	if err := r.Create(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Start(t.Context(), c.ID); err == nil {
+		t.Error("the container was started without its log")
+	}
+}
+
+func TestOnlyTheNativeArchitectureIsFiltered(t *testing.T) {
+	r := begin(t)
+	c := sh(r, "native", "true")
+	if err := r.Create(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	container, err := r.client.LoadContainer(r.in(t.Context()), c.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := container.Spec(r.in(t.Context()))
+	if err != nil || spec.Linux.Seccomp == nil || len(spec.Linux.Seccomp.Architectures) != 1 {
+		t.Errorf("the profile is %+v, %v", spec.Linux.Seccomp, err)
+	}
 }
