@@ -3,7 +3,7 @@
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X github.com/cuemby/warren/internal/version.Version=$(VERSION)
-HELPERS  := internal/worker/runtime/helpers
+HELPERS  := internal/worker/runtime/programs
 PROGRAMS := .cache/helpers/containerd-shim-runc-v2 .cache/helpers/runc .cache/helpers/warren-log
 PACKED   := $(patsubst .cache/helpers/%,$(HELPERS)/%.zst,$(PROGRAMS))
 

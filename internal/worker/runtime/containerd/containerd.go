@@ -32,7 +32,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/cuemby/warren/internal/worker/runtime"
-	"github.com/cuemby/warren/internal/worker/runtime/helpers"
+	"github.com/cuemby/warren/internal/worker/runtime/programs"
 )
 
 // Namespace is containerd's namespace of Warren's containers and images.
@@ -58,7 +58,7 @@ type Runtime struct {
 	client      *client.Client
 	address     string
 	server      *embedded // nil with another containerd
-	helpers     helpers.Set
+	helpers     programs.Set
 	shim        string // name or path
 	snapshotter string
 	dataDir     string
@@ -88,7 +88,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		log:     o.Logger.With("room", "runtime"),
 		runs:    runs{dir: filepath.Join(o.DataDir, "containerd", "runs")},
 	}
-	if r.helpers, err = helpers.Install(filepath.Join(o.DataDir, "helpers")); err != nil {
+	if r.helpers, err = programs.Install(filepath.Join(o.DataDir, "helpers")); err != nil {
 		return nil, err
 	}
 	if err := r.runs.open(); err != nil {

@@ -1,4 +1,4 @@
-package helpers
+package programs
 
 import (
 	"crypto/sha256"

@@ -1,4 +1,4 @@
-// Package helpers provides the three small programs that containers need
+// Package programs provides the three small programs that containers need
 // beside Warren: containerd's shim, which stays with each container when
 // Warren is restarted; runc, which makes the container; and warren-log, which
 // writes what it prints to a file.
@@ -7,7 +7,7 @@
 // Built without it, they are looked for beside the executable and on $PATH.
 // Either way they are used through paths that never change, because those
 // paths are written into the records of running containers.
-package helpers
+package programs
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 //go:build !embed_helpers
 
-package helpers
+package programs
 
 import (
 	"fmt"
