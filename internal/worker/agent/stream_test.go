@@ -144,6 +144,9 @@ func TestExecPassesEverythingOn(t *testing.T) {
 					if exit.GetCode() != 7 || out != "hello there!" || errors != 2*execPiece {
 						t.Errorf("exit %v, stdout %q, %d bytes of stderr", exit, out, errors)
 					}
+					if _, err := s.Recv(); err != io.EOF {
+						t.Errorf("after the end: %v", err)
+					}
 					return nil
 				}
 			}

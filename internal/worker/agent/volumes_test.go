@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,6 +100,21 @@ func TestVolumeIsDeletedOnlyWhenNoTaskHoldsIt(t *testing.T) {
 	})
 }
 
+func TestVolumeIsKeptWhileATaskHoldsIt(t *testing.T) {
+	onNode(t, func(n *node) {
+		n.full(withVolume(aTask("t1"), "db-data"))
+		n.is("t1", running)
+		n.boss.assign(t, &warrenv1.Assignments{RemovedVolumes: []string{"vol-db-data"}})
+		n.pass(time.Minute)
+		if len(n.agent.measurable()) != 1 {
+			t.Error("forgotten while a container has it mounted")
+		}
+		n.boss.assign(t, &warrenv1.Assignments{Tasks: []*warrenv1.Task{unwanted(withVolume(aTask("t1"), "db-data"))}})
+		n.is("t1", stopped)
+		n.soon("it is forgotten", func() bool { return len(n.agent.measurable()) == 0 })
+	})
+}
+
 func TestRemovedVolumeKeepsItsData(t *testing.T) {
 	onNode(t, func(n *node) {
 		n.volumes(aVolume("db-data"))
@@ -126,9 +142,17 @@ func TestVolumeThatCannotBeMadeSaysWhyAndIsTriedAgain(t *testing.T) {
 			t.Errorf("the volume says %q", why)
 		}
 		n.is("t2", running) // one bad volume blocks no other
-		n.boss.await(t, "the task to say the same", func() bool {
-			return n.boss.tasks["t1"].GetState() == preparing && n.boss.tasks["t1"].GetMessage() == why
-		})
+		theTaskSays := func(why string) {
+			n.boss.await(t, "the task to say "+why, func() bool {
+				return n.boss.tasks["t1"].GetState() == preparing && n.boss.tasks["t1"].GetMessage() == why
+			})
+		}
+		theTaskSays(why)
+		if err := errors.Join(os.Remove(path), os.Symlink("/", path)); err != nil {
+			t.Fatal(err)
+		}
+		n.boss.await(t, "another reason", func() bool { return n.boss.volumes["vol-db-data"].GetMessage() != why })
+		theTaskSays(n.phase("db-data", failed).GetMessage())
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
