@@ -79,7 +79,7 @@ lint:
 .PHONY: test
 test: build images lint
 	@scripts/need e2fsprogs /sbin/mkfs.ext4 mount /bin/mount
-	$(GO) test -tags e2e -timeout 14m ./...
+	$(GO) test -tags e2e,embed_helpers -timeout 14m ./...
 
 ## bench: against peers and limits, all in one run; writes bench/results.txt
 .PHONY: bench
