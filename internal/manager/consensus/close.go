@@ -20,6 +20,7 @@ func (c *Consensus) release() error {
 	if c.raft != nil {
 		failed = append(failed, c.raft.Shutdown().Error())
 	}
+	close(c.closed)
 	if c.machine != nil {
 		failed = append(failed, c.machine.close())
 	}

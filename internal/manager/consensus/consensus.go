@@ -62,6 +62,7 @@ type Consensus struct {
 	terms terms
 
 	closing  sync.Once
+	closed   chan struct{} // once Raft has shut down
 	closeErr error
 }
 
@@ -85,7 +86,7 @@ func Open(o Options) (*Consensus, error) {
 		return nil, err
 	}
 	stop, cancel := context.WithCancel(context.Background())
-	c := &Consensus{nodeID: o.NodeID, dir: o.DataDir, bootID: o.BootID, log: o.Logger, lock: lock, cancel: cancel}
+	c := &Consensus{nodeID: o.NodeID, dir: o.DataDir, bootID: o.BootID, log: o.Logger, lock: lock, cancel: cancel, closed: make(chan struct{})}
 	if err := c.open(stop, o); err != nil {
 		return nil, errors.Join(err, c.release())
 	}
@@ -242,7 +243,6 @@ func (c *Consensus) config(o Options) (*raft.Config, error) {
 	config.LocalID = raft.ServerID(c.nodeID)
 	config.Logger = raftLogger(c.log)
 	config.MaxAppendEntries = maxBatch
-	config.BatchApplyCh = true
 	config.NoLegacyTelemetry = true
 	config.SnapshotThreshold = o.SnapshotEvery
 	if config.SnapshotThreshold == 0 {

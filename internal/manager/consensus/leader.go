@@ -25,7 +25,7 @@ func (c *Consensus) Barrier(ctx context.Context) error {
 	if c.raft.State() != raft.Leader {
 		return store.ErrNotLeader
 	}
-	return orDone(ctx, func() error {
+	return c.wait(ctx, func() error {
 		if err := c.terms.pass(c.raft); err != nil {
 			return leaderError(err)
 		}
@@ -65,19 +65,6 @@ func leaderError(err error) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", store.ErrNotLeader, err)
-}
-
-// orDone runs do, but returns when ctx ends. do then ends by itself: what it
-// waits for is Raft, which answers at the latest when it shuts down.
-func orDone(ctx context.Context, do func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- do() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Bootstrapped tells whether this manager belongs to a cluster already.

@@ -26,27 +26,45 @@ func (c *Consensus) Propose(ctx context.Context, t *storepb.Transaction) (uint64
 	if err != nil {
 		return 0, err
 	}
-	applied := make(chan result, 1)
-	// Ends with the entry's fate, at the latest when Raft shuts down.
-	go func() {
+	var index uint64
+	err = c.wait(ctx, func() error {
 		defer release()
-		applied <- c.await(c.raft.Apply(entry, 0))
-	}()
+		var err error
+		index, err = c.await(c.raft.Apply(entry, 0))
+		return err
+	})
+	if errors.Is(err, errAbandoned) {
+		return 0, fmt.Errorf("%w: %w", store.ErrUnknown, err)
+	}
+	return index, err
+}
+
+// errAbandoned says that nobody waited for Raft's answer.
+var errAbandoned = errors.New("no answer was waited for")
+
+// wait runs ask, which waits for Raft, until it answers, ctx ends or the
+// consensus is closed. Raft leaves some questions unanswered when it shuts down;
+// those goroutines are all that outlives Close.
+func (c *Consensus) wait(ctx context.Context, ask func() error) error {
+	answer := make(chan error, 1)
+	go func() { answer <- ask() }()
 	select {
-	case r := <-applied:
-		return r.index, r.err
+	case err := <-answer:
+		return err
 	case <-ctx.Done():
-		return 0, fmt.Errorf("%w: %w", store.ErrUnknown, ctx.Err())
+		return fmt.Errorf("%w: %w", errAbandoned, ctx.Err())
+	case <-c.closed:
+	}
+	select {
+	case err := <-answer: // it came in time
+		return err
+	default:
+		return fmt.Errorf("%w: %w", errAbandoned, store.ErrClosed)
 	}
 }
 
-type result struct {
-	index uint64
-	err   error
-}
-
 // await sorts what Raft answers into what the store promises.
-func (c *Consensus) await(future raft.ApplyFuture) result {
+func (c *Consensus) await(future raft.ApplyFuture) (uint64, error) {
 	err := future.Error()
 	switch {
 	case err == nil:
@@ -54,15 +72,15 @@ func (c *Consensus) await(future raft.ApplyFuture) result {
 		if errors.Is(refused, errStopped) {
 			refused = fmt.Errorf("%w: %w", store.ErrUnknown, refused)
 		}
-		return result{future.Index(), refused}
+		return future.Index(), refused
 	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
-		return result{err: fmt.Errorf("%w: %w", store.ErrNotLeader, err)}
+		return 0, fmt.Errorf("%w: %w", store.ErrNotLeader, err)
 	case errors.Is(err, syscall.ENOSPC):
 		// Raft steps down and leads again; the log drops what was half written.
 		c.log.Error("the log cannot be written: the disk is full", "error", err)
-		return result{err: fmt.Errorf("%w: %w", store.ErrUnknown, store.ErrDiskFull)}
+		return 0, fmt.Errorf("%w: %w", store.ErrUnknown, store.ErrDiskFull)
 	}
-	return result{err: fmt.Errorf("%w: %w", store.ErrUnknown, err)}
+	return 0, fmt.Errorf("%w: %w", store.ErrUnknown, err)
 }
 
 // Snapshot implements store.Engine.
