@@ -1,7 +1,7 @@
 package agent
 
 import (
-	"io"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -215,17 +215,44 @@ func TestHalfSentFullSetChangesNothing(t *testing.T) {
 }
 
 func TestDamagedStateIsPutAside(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "worker.db"), []byte(strings.Repeat("rubbish ", 4096)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s, _, err := openState(dir, "boot-1", slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.close()
-	if _, err := os.Stat(filepath.Join(dir, "worker.db.damaged")); err != nil {
-		t.Error(err)
+	for name, damage := range map[string]func([]byte) []byte{
+		"no database": func([]byte) []byte { return []byte(strings.Repeat("rubbish ", 4096)) },
+		"pages overwritten": func(b []byte) []byte {
+			copy(b[2*4096:], strings.Repeat("\xff", len(b)-2*4096))
+			return b
+		},
+		"cut short": func(b []byte) []byte { return b[:3*4096] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "worker.db")
+			log := slog.New(slog.DiscardHandler)
+			s, _, err := openState(dir, "boot-1", log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(s.assign([]*warrenv1.Task{aTask("t1")}, nil), s.close()); err != nil {
+				t.Fatal(err)
+			}
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, damage(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, _, err = openState(dir, "boot-1", log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.close()
+			if _, err := os.Stat(path + ".damaged"); err != nil {
+				t.Error(err)
+			}
+			if tasks, _, err := s.assigned(); err != nil || len(tasks) != 0 {
+				t.Errorf("tasks %v, %v", tasks, err)
+			}
+		})
 	}
 }
 
