@@ -46,9 +46,15 @@ func newReality(t testing.TB) *reality {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("something stays mounted: %v", err)
+		}
+	})
 	r := &reality{TB: t, boss: newBoss(t), dir: dir}
 	r.boss.patience = 30 * time.Second
 	r.begin()
+	t.Cleanup(func() { r.stop() })
 	busybox, err := image.Busybox(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -60,12 +66,6 @@ func newReality(t testing.TB) *reality {
 	if _, err := r.runtime.Import(context.Background(), &archive); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		r.stop()
-		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("something stays mounted: %v", err)
-		}
-	})
 	return r
 }
 
