@@ -31,7 +31,7 @@ type Options struct {
 	// default of 64 MiB or an eighth of the disk, whichever is less.
 	Reserve int64
 	// SnapshotEvery is the number of log entries between snapshots; 0 for the
-	// default of 8192. An eighth of them stay in the log after one.
+	// default of 8192. There is one earlier when the entries are large.
 	SnapshotEvery uint64
 }
 
@@ -90,22 +90,28 @@ func Open(o Options) (*Consensus, error) {
 	if err := c.open(stop, o); err != nil {
 		return nil, errors.Join(err, c.release())
 	}
-	c.tasks.Go(func() { c.watchSpace(stop) })
+	c.tasks.Go(func() { c.watch(stop) })
 	return c, nil
 }
 
-// watchSpace notices when other things fill or free the disk.
-func (c *Consensus) watchSpace(stop context.Context) {
+// watch notices when other things fill or free the disk, and keeps the log
+// from taking more of it than it is worth.
+func (c *Consensus) watch(stop context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			if err := c.space.look(); err != nil {
-				c.log.Warn("the disk cannot be watched", "error", err)
-			}
 		case <-stop.Done():
 			return
+		}
+		if err := c.space.look(); err != nil {
+			c.log.Warn("the disk cannot be watched", "error", err)
+		}
+		if c.machine.overgrown() {
+			if err := c.raft.Snapshot().Error(); err != nil {
+				c.log.Warn("a snapshot could not be made; trying again", "error", err)
+			}
 		}
 	}
 }
@@ -152,8 +158,23 @@ func (c *Consensus) open(stop context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	c.raft, err = raft.NewRaft(config, c.machine, c.logs, c.logs, c.snapshots, transport)
-	return err
+	if c.raft, err = raft.NewRaft(config, c.machine, c.logs, c.logs, c.snapshots, transport); err != nil {
+		return err
+	}
+	return c.checkNode()
+}
+
+// checkNode refuses a directory whose only manager is another: it would wait
+// for that one for ever.
+func (c *Consensus) checkNode() error {
+	future := c.raft.GetConfiguration()
+	if err := future.Error(); err != nil {
+		return err
+	}
+	if servers := future.Configuration().Servers; len(servers) == 1 && string(servers[0].ID) != c.nodeID {
+		return fmt.Errorf("%s belongs to the node %s, not to %s: give this node another --data-dir", c.dir, servers[0].ID, c.nodeID)
+	}
+	return nil
 }
 
 // prepare brings warren.db and raft/ together, as decide says, and leaves the
@@ -248,11 +269,12 @@ func (c *Consensus) config(o Options) (*raft.Config, error) {
 	if config.SnapshotThreshold == 0 {
 		config.SnapshotThreshold = defaultSnapshotEvery
 	}
-	config.TrailingLogs = config.SnapshotThreshold / 8
+	config.TrailingLogs = 1024 // for managers that lag behind
 	// A database that is ahead of the snapshots needs none of them.
 	config.NoSnapshotRestoreOnStart = len(list) > 0 && c.machine.applied.Load() >= list[0].Index
 	if o.Transport == nil {
-		// Nobody else to wait for.
+		// Nobody to wait for, nor to keep entries for.
+		config.TrailingLogs = 64
 		config.HeartbeatTimeout = 50 * time.Millisecond
 		config.ElectionTimeout = 50 * time.Millisecond
 		config.LeaderLeaseTimeout = 50 * time.Millisecond

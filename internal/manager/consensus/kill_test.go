@@ -3,6 +3,7 @@ package consensus
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -20,6 +21,10 @@ const childDir = "WARREN_TEST_CHILD_DIR"
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		writeUntilKilled(dir)
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // they wait for the disk, not for a processor
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

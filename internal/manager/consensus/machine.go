@@ -31,6 +31,8 @@ type machine struct {
 	db   *bolt.DB
 
 	applied atomic.Uint64
+	// grown is how many bytes of entries were applied since the last snapshot.
+	grown   atomic.Int64
 	changed atomic.Pointer[func(keys []string)]
 
 	// stop ends a commit that keeps failing. From then on nothing is applied:
@@ -85,6 +87,9 @@ func (m *machine) ApplyBatch(entries []*raft.Log) []any {
 	for wait := 50 * time.Millisecond; !m.stopped; wait = min(2*wait, 2*time.Second) {
 		responses, keys, err := m.apply(entries)
 		if err == nil {
+			for _, entry := range entries {
+				m.grown.Add(int64(len(entry.Data)))
+			}
 			m.applied.Store(max(m.applied.Load(), entries[len(entries)-1].Index))
 			m.notify(keys)
 			return responses
@@ -148,6 +153,16 @@ func (m *machine) notify(keys []string) {
 	}
 }
 
+// overgrown tells whether the log since the last snapshot takes more space than
+// a new snapshot would. Raft itself only counts entries, of which a thousand may
+// have a gigabyte.
+func (m *machine) overgrown() bool {
+	info, err := os.Stat(m.path)
+	return err == nil && m.grown.Load() > max(minSnapshotBytes, info.Size())
+}
+
+const minSnapshotBytes = 64 << 20
+
 // view takes a consistent look at the state.
 func (m *machine) view() (*view, error) {
 	m.file.RLock()
@@ -168,6 +183,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.grown.Store(0)
 	return &copying{v}, nil
 }
 

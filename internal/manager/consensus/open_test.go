@@ -117,6 +117,44 @@ func TestADirectoryIsUsedByOneProcessOnly(t *testing.T) {
 	mustPropose(t, c, put("volume/a", "still works"))
 }
 
+func TestAnotherNodesDirectoryIsRefused(t *testing.T) {
+	t.Parallel()
+	o := options(t.TempDir())
+	stop(t, start(t, o))
+	o.NodeID = "node-b"
+	_, err := Open(o)
+	if err == nil || !strings.Contains(err.Error(), "belongs to the node node-a") {
+		t.Errorf("got %v", err)
+	}
+	o.NodeID = "node-a"
+	start(t, o)
+}
+
+func TestLargeEntriesBringSnapshotsForward(t *testing.T) {
+	t.Parallel()
+	m := newTestMachine(t)
+	for range 2 {
+		if m.overgrown() {
+			t.Error("overgrown too early")
+		}
+		m.grown.Add(minSnapshotBytes / 2)
+		if err := apply(t, m, marshal(t, put("secret/a", "x"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !m.overgrown() {
+		t.Error("not overgrown")
+	}
+	s, err := m.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Release()
+	if m.overgrown() {
+		t.Error("a snapshot did not help")
+	}
+}
+
 func TestABatchIsOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	c := start(t, options(t.TempDir()))
