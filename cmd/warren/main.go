@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/term"
 
@@ -13,13 +14,14 @@ import (
 	"github.com/cuemby/warren/internal/node"
 	"github.com/cuemby/warren/internal/pki"
 	"github.com/cuemby/warren/internal/seal"
+	"github.com/cuemby/warren/internal/worker/runtime/ctr"
 )
 
 func main() {
 	// Secrets pass through this process, whatever it was started for. Where
 	// the kernel refuses, the memory that holds them is still left out.
 	_ = seal.NoDumps()
-	os.Exit(cli.Main(cli.Hooks{Init: initialise, Start: start, Ctr: nil}))
+	os.Exit(cli.Main(cli.Hooks{Init: initialise, Start: start, Ctr: runCtr}))
 }
 
 func initialise(ctx context.Context, o cli.NodeOptions) error {
@@ -36,4 +38,14 @@ func initialise(ctx context.Context, o cli.NodeOptions) error {
 
 func start(ctx context.Context, o cli.NodeOptions) error {
 	return node.Start(ctx, node.Options(o))
+}
+
+// runCtr runs containerd's client against this machine's node; --run-dir in
+// front names another one than the default.
+func runCtr(args []string) error {
+	run := node.DefaultRunDir
+	if len(args) > 1 && args[0] == "--run-dir" {
+		run, args = args[1], args[2:]
+	}
+	return ctr.Run(context.Background(), filepath.Join(run, "containerd.sock"), args)
 }

@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+
+	"github.com/cuemby/warren/internal/spec"
 )
 
 // Options is what a person decides when a node is started. Empty fields mean:
@@ -54,16 +56,32 @@ func (o Options) settings(before Settings) (Settings, error) {
 	if before.NodeName != "" && o.NodeName != "" && o.NodeName != before.NodeName {
 		return Settings{}, fmt.Errorf("this node is named %q; a node keeps its name", before.NodeName)
 	}
-	s.AdvertiseAddr = first(o.AdvertiseAddr, before.AdvertiseAddr)
-	for flag, address := range map[string]string{"--listen-addr": s.ListenAddr, "--metrics-addr": s.MetricsAddr, "--advertise-addr": s.AdvertiseAddr} {
-		if address == "" && flag == "--advertise-addr" {
-			continue
-		}
+	if err := spec.ValidName("node", s.NodeName); err != nil {
+		return Settings{}, fmt.Errorf("%w; give this node another name with --node-name", err)
+	}
+	for flag, address := range map[string]string{"--listen-addr": s.ListenAddr, "--metrics-addr": s.MetricsAddr} {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return Settings{}, fmt.Errorf("%s %q: want HOST:PORT, such as 0.0.0.0:8080", flag, address)
 		}
 	}
+	s.AdvertiseAddr = first(o.AdvertiseAddr, before.AdvertiseAddr, advertised(s.ListenAddr))
 	return s, nil
+}
+
+// advertised is where others reach what listens at listenAddr: there, or where
+// it listens everywhere, at the address from which this machine speaks to the
+// world. Nothing is sent to find it out.
+func advertised(listenAddr string) string {
+	host, port, err := net.SplitHostPort(listenAddr)
+	if ip := net.ParseIP(host); err != nil || (host != "" && (ip == nil || !ip.IsUnspecified())) {
+		return listenAddr
+	}
+	c, err := net.Dial("udp", "192.0.2.1:9")
+	if err != nil {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	defer c.Close()
+	return net.JoinHostPort(c.LocalAddr().(*net.UDPAddr).IP.String(), port)
 }
 
 // Layout names the places of one node on its disk.

@@ -23,7 +23,7 @@ func Start(ctx context.Context, o Options) error {
 	}
 	defer p.close()
 	if !p.initialised {
-		return spec.Problemf(spec.NotFound, "node", "", "%s is not initialised", p.layout.Data).
+		return spec.Problemf(spec.Refused, "node", "", "%s is not initialised", p.layout.Data).
 			WithHint("sudo warren cluster init --data-dir %s", p.layout.Data)
 	}
 	if err := p.listen(); err != nil {
@@ -150,7 +150,7 @@ func (p *prepared) listen() (err error) {
 func listenTCP(address, flag string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, spec.Problemf(spec.InUse, "address", address, "%s is taken by another program", address).
+		return nil, spec.Problemf(spec.Refused, "address", address, "%s is taken by another program", address).
 			WithHint("choose another one with %s, or stop what listens there (ss -ltnp)", flag)
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -24,6 +25,7 @@ import (
 type worker struct {
 	*prepared
 	runtime *containerd.Runtime
+	local   *local.Driver
 	volumes *volume.Manager
 	network *bridge.Network
 	agent   *agent.Agent
@@ -44,11 +46,10 @@ func newWorker(ctx context.Context, p *prepared, source *pki.CertificateSource) 
 	if err != nil {
 		return w, err
 	}
-	localDriver, err := local.Open(p.layout.volumes(), p.log.With("room", "volume/local"))
-	if err != nil {
+	if w.local, err = local.Open(p.layout.volumes(), p.log.With("room", "volume/local")); err != nil {
 		return w, err
 	}
-	w.volumes = volume.NewManager(map[string]volume.Driver{"local": localDriver}, p.log.With("room", "volume"))
+	w.volumes = volume.NewManager(map[string]volume.Driver{"local": w.local}, p.log.With("room", "volume"))
 	w.network, err = bridge.Open(bridge.Options{RunDir: p.layout.Run, Log: p.log.With("room", "network")})
 	if err != nil {
 		return w, err
@@ -70,15 +71,23 @@ func newWorker(ctx context.Context, p *prepared, source *pki.CertificateSource) 
 }
 
 func (w *worker) run(ctx context.Context, ready *readiness) error {
-	watching, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	var aside sync.WaitGroup
+	defer aside.Wait()
 	defer stop()
-	go func() {
+	aside.Go(func() {
 		select {
 		case <-w.agent.Ready():
 			ready.worker.Store(true)
-		case <-watching.Done():
+		case <-ctx.Done():
 		}
-	}()
+	})
+	aside.Go(func() {
+		// What a deletion left that was interrupted, and nobody asks for again.
+		if err := w.local.Sweep(ctx); err != nil && ctx.Err() == nil {
+			w.log.Warn("remains of deleted volumes were not removed", "error", err)
+		}
+	})
 	return w.agent.Run(ctx)
 }
 

@@ -29,8 +29,9 @@ func (n *node) scanForCanary(value string) {
 		if d.IsDir() && path == filepath.Join(n.lib(), "volumes") {
 			return filepath.SkipDir
 		}
-		// Memory-only mounts below the run directory are where secrets belong.
-		if d.IsDir() && path == filepath.Join(n.runDir(), "secrets") {
+		// Memory-only mounts below the run directory are where secrets belong;
+		// namespaces look like files and are none.
+		if d.IsDir() && (path == filepath.Join(n.runDir(), "secrets") || path == filepath.Join(n.runDir(), "netns")) {
 			return filepath.SkipDir
 		}
 		if !d.Type().IsRegular() {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -305,21 +306,34 @@ func (n *node) removeServices() {
 	}
 }
 
-// killContainers ends the processes that a test left behind on purpose: those
-// whose shim serves this node's directories.
+// killContainers ends at once what a power cut would: the shims that serve this
+// node's directories, and the containers below them.
 func (n *node) killContainers() {
-	shims, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, path := range shims {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
 		line, _ := os.ReadFile(path)
-		if !bytes.Contains(line, []byte(n.dir)) {
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil || pid == os.Getpid() || !bytes.Contains(line, []byte(n.dir+"/")) {
 			continue
 		}
-		var pid int
-		fmt.Sscanf(path, "/proc/%d/cmdline", &pid)
-		if pid > 1 && pid != os.Getpid() {
-			syscall.Kill(pid, syscall.SIGKILL)
+		for _, child := range append(children(pid), pid) {
+			syscall.Kill(child, syscall.SIGKILL)
 		}
 	}
+}
+
+// children lists the processes below pid, the nearest first.
+func children(pid int) (all []int) {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, list := range lists {
+		text, _ := os.ReadFile(list)
+		for _, field := range strings.Fields(string(text)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				all = append(append(all, child), children(child)...)
+			}
+		}
+	}
+	return all
 }
 
 func mountsBelow(dir string) []string {
