@@ -64,6 +64,7 @@ type Runtime struct {
 	dataDir     string
 	runDir      string
 	runs        runs
+	locked      *os.File
 	log         *slog.Logger
 }
 
@@ -88,6 +89,14 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		log:     o.Logger.With("room", "runtime"),
 		runs:    runs{dir: filepath.Join(o.DataDir, "containerd", "runs")},
 	}
+	if r.locked, err = lock(filepath.Join(o.DataDir, "containerd")); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}()
 	if r.helpers, err = programs.Install(filepath.Join(o.DataDir, "helpers")); err != nil {
 		return nil, err
 	}
@@ -115,7 +124,7 @@ func New(ctx context.Context, o Options) (_ *Runtime, err error) {
 		return nil, err
 	}
 	if r.snapshotter, err = r.chooseSnapshotter(ctx); err != nil {
-		return nil, errors.Join(err, r.Close())
+		return nil, err
 	}
 	return r, nil
 }
@@ -136,10 +145,10 @@ func (r *Runtime) connect(ctx context.Context, address string) (err error) {
 	r.shim, r.address = "io.containerd.runc.v2", address
 	r.client, err = client.New(address, client.WithDefaultNamespace(Namespace))
 	if err != nil {
-		return fmt.Errorf("connect to containerd at %s: %w; is it running? try `systemctl status containerd`", address, err)
+		return fmt.Errorf("connect to containerd at %s: %w", address, err)
 	}
 	if _, err := r.client.Version(ctx); err != nil {
-		return errors.Join(fmt.Errorf("speak to containerd at %s: %w", address, err), r.client.Close())
+		return fmt.Errorf("speak to containerd at %s: %w; is it running? try `systemctl status containerd`", address, err)
 	}
 	return nil
 }
@@ -172,7 +181,7 @@ func (r *Runtime) Close() error {
 	if r.server != nil {
 		err = errors.Join(err, r.server.close())
 	}
-	return err
+	return errors.Join(err, r.locked.Close())
 }
 
 // Address is the socket where containerd's API answers.

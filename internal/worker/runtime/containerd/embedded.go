@@ -74,6 +74,11 @@ func startEmbedded(ctx context.Context, o Options, runs runs, log *slog.Logger) 
 	}
 	s.Wait()
 	e.server = s
+	for _, socket := range []string{address, address + ".ttrpc"} {
+		if err := os.Chmod(socket, 0o600); err != nil {
+			return nil, errors.Join(err, e.close())
+		}
+	}
 	if e.link, err = linkSystemSocket(o.SystemSocket, address); err != nil {
 		log.Warn("ctr needs --address "+address, "error", err)
 	}

@@ -3,16 +3,20 @@
 package containerd
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/containerd/containerd/v2/client"
 	"golang.org/x/sys/unix"
 
+	"github.com/cuemby/warren/internal/testkit/image"
 	"github.com/cuemby/warren/internal/worker/runtime"
 )
 
@@ -45,7 +49,7 @@ func TestTheAPIIsServedAtItsSocketAndTheSystems(t *testing.T) {
 		c.Close()
 	}
 	info, err := os.Stat(r.Address())
-	if err != nil || info.Mode().Perm() != 0o600 && info.Mode().Perm() != 0o660 || info.Mode().Perm()&0o007 != 0 {
+	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket's mode is %v, %v", info.Mode(), err)
 	}
 	end(t, r)
@@ -197,4 +201,55 @@ func TestWhatIsMountedBelowASourceAppears(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the container sees the mount", func() bool { return printed(t, c.LogPath) == "appeared\n" })
+}
+
+func TestADataDirectoryHasOneProcess(t *testing.T) {
+	dir := directory(t)
+	r := open(t, dir)
+	if second, err := New(t.Context(), options(dir)); err == nil || !strings.Contains(err.Error(), "another warren") {
+		t.Errorf("opened twice: %v, %v", second, err)
+	}
+	end(t, r)
+	end(t, open(t, dir)) // which is free again
+}
+
+func TestBadDirectoriesAreRefused(t *testing.T) {
+	for what, change := range map[string]func(*Options){
+		"relative": func(o *Options) { o.DataDir = "data" },
+		"none":     func(o *Options) { o.RunDir = "" },
+		"a file":   func(o *Options) { o.DataDir = "/etc/passwd/x" },
+	} {
+		o := options(t.TempDir())
+		change(&o)
+		if r, err := New(t.Context(), o); err == nil {
+			t.Errorf("%s: opened %v", what, r)
+		}
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	w := world{begin(t), t}
+	name := serve(t, httptest.NewServer(image.Registry("", "")))
+	var all sync.WaitGroup
+	for i := range 12 {
+		all.Go(func() {
+			if _, err := w.Ensure(t.Context(), name, runtime.RegistryAccess{}); err != nil {
+				t.Error(err)
+				return
+			}
+			c := sh(w.Runtime, fmt.Sprintf("one-%d", i), fmt.Sprintf("exit %d", i))
+			c.Image = name
+			if err := errors.Join(w.Create(t.Context(), c), w.Start(t.Context(), c.ID)); err != nil {
+				t.Error(err)
+				return
+			}
+			if exit, err := w.Wait(t.Context(), c.ID); err != nil || exit.Code != i {
+				t.Errorf("%s ended with %+v, %v", c.ID, exit, err)
+			}
+			if err := w.Delete(t.Context(), c.ID); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 }

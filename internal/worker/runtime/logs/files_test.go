@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -244,4 +245,15 @@ func (c *chunked) Read(p []byte) (int, error) {
 	n := copy(p[:min(len(p), c.n)], c.b)
 	c.b = c.b[n:]
 	return n, nil
+}
+
+func TestAFullDiskDoesNotStopTheContainer(t *testing.T) {
+	w := open(t, "/dev/full", DefaultMaxBytes)
+	if err := w.Write(line(1)); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("write says %v", err)
+	}
+	printed := &chunked{bytes.Repeat([]byte("line\n"), 1000), 100}
+	if err := w.Copy(Stdout, printed); err != nil || len(printed.b) != 0 {
+		t.Errorf("of the output %d bytes were not taken, %v", len(printed.b), err)
+	}
 }
