@@ -115,7 +115,7 @@ func TestInitAndStartRefuse(t *testing.T) {
 		t.Errorf("the refusal does not say what to type: %s", said)
 	}
 	n.end(syscall.SIGTERM)
-	if said := n.refused(1, "cluster", "init", "--data-dir", n.lib(), "--run-dir", n.runDir(), "--listen-addr", n.address); !strings.Contains(said, "warren manager start") {
+	if said := n.refused(5, "cluster", "init", "--data-dir", n.lib(), "--run-dir", n.runDir(), "--listen-addr", n.address); !strings.Contains(said, "warren manager start") {
 		t.Errorf("the refusal does not name manager start: %s", said)
 	}
 	n.start()

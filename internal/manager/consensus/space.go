@@ -15,8 +15,10 @@ import (
 
 // space keeps the disk from filling up under Raft, which could not go on. A
 // file of bytes is set aside while there is room. When the disk is nearly full
-// it is given up, and only transactions that free space are admitted; when
-// there is room again, it is set aside anew. Sizes are in bytes.
+// only transactions that free space are admitted, and for those the file is
+// given up piece by piece, right before they need it: whatever else is filling
+// the disk would take what is given up early. When there is room again, it is
+// set aside anew. Sizes are in bytes.
 type space struct {
 	dir     string
 	reserve int64 // set aside
@@ -51,7 +53,19 @@ func newSpace(dir string, reserve int64, log *slog.Logger) (*space, error) {
 	// The log needs a whole segment at once, whenever one is used up.
 	s.low = 2 * int64(s.segment())
 	s.full = true // until the reserve is there
-	return s, s.look()
+	if err := s.look(); err != nil {
+		return nil, err
+	}
+	return s, s.makeRoomToStart()
+}
+
+// makeRoomToStart gives a start on a full disk what it needs to write.
+func (s *space) makeRoomToStart() error {
+	free, err := s.free()
+	if err != nil || free >= s.low {
+		return err
+	}
+	return s.giveUp(s.low - free)
 }
 
 // segment is the size of the log's files, by the size of the reserve that has
@@ -68,9 +82,20 @@ func (s *space) admit(bytes int64, reclaim bool) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	left := free - copies*(s.coming+bytes)
-	if (!reclaim && (s.full || left < s.low)) || left < 0 {
+	need := copies * (s.coming + bytes)
+	switch {
+	case !reclaim && (s.full || free-need < s.low):
 		return nil, store.ErrDiskFull
+	case free < need+int64(s.segment()):
+		if err := s.giveUp(need + int64(s.segment()) - free); err != nil {
+			return nil, err
+		}
+		if free, err = s.free(); err != nil {
+			return nil, err
+		}
+		if free < need {
+			return nil, store.ErrDiskFull
+		}
 	}
 	s.coming += bytes
 	return func() {
@@ -96,13 +121,10 @@ func (s *space) lookLocked() (free int64, err error) {
 	case !s.full && free < s.low:
 		s.full = true
 		s.log.Error("the disk is nearly full: only deletions are accepted until space is freed", "directory", s.dir, "free_bytes", free)
-		if err := s.giveUp(); err != nil {
-			return 0, err
-		}
 	case s.full && free+s.held() >= s.reserve+2*s.low:
 		if err := s.setAside(); err != nil {
 			s.log.Warn("no space can be set aside yet", "error", err)
-			return free, s.giveUp()
+			return free, nil
 		}
 		s.full = false
 		s.log.Info("space is set aside for when the disk is full", "bytes", s.reserve)
@@ -154,12 +176,18 @@ func (s *space) setAside() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(unix.Fallocate(int(f.Fd()), 0, 0, s.reserve), f.Close())
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, s.reserve); err != nil {
+		return errors.Join(err, f.Truncate(0), f.Close())
+	}
+	return f.Close()
 }
 
-func (s *space) giveUp() error {
-	if err := os.Remove(s.path()); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+// giveUp shrinks the reserve by that many bytes, or by all it has.
+func (s *space) giveUp(bytes int64) error {
+	held := s.held()
+	if held == 0 {
+		return nil
 	}
-	return nil
+	s.log.Warn("the disk is full: giving up reserved space for a deletion", "bytes", min(bytes, held), "left", max(0, held-bytes))
+	return os.Truncate(s.path(), max(0, held-bytes))
 }
