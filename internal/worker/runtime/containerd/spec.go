@@ -132,20 +132,6 @@ func withFileLimit(_ context.Context, _ oci.Client, _ *containers.Container, s *
 	return nil
 }
 
-// withMounts binds what the caller gives. What is mounted below a source later
-// appears in the container, and what is unmounted there is let go by it.
-func withMounts(mounts []runtime.Mount) oci.SpecOpts {
-	var binds []specs.Mount
-	for _, m := range mounts {
-		bind := specs.Mount{Type: "bind", Source: m.Source, Destination: m.Target, Options: []string{"rbind", "rslave"}}
-		if m.ReadOnly {
-			bind.Options = append(bind.Options, "rro")
-		}
-		binds = append(binds, bind)
-	}
-	return oci.WithMounts(binds)
-}
-
 // withNativeSeccomp keeps the native architecture only: compiling the profile
 // for the others takes a third of a container's start.
 func withNativeSeccomp(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.Spec) error {
