@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,4 +131,21 @@ func TestARunningContainerIsPickedUpAfterAKill(t *testing.T) {
 	if err != nil || exit.Code != 42 {
 		t.Fatalf("waited for %+v, %v; want code 42", exit, err)
 	}
+}
+
+func TestAnEndBetweenTheLookAndContainerdsOwnIsSeen(t *testing.T) {
+	dir, sign := withShortContainer(t)
+	seen := runs{dir: filepath.Join(dir, "data", "containerd", "runs")}
+	bundles := filepath.Join(dir, "run", "containerd", "io.containerd.runtime.v2.task", Namespace)
+	h := harvest(t.Context(), bundles, seen, slog.Default())
+	if r, err := seen.get("short"); err != nil || r == nil || r.Exit != nil {
+		t.Fatalf("while it runs, its end is %+v, %v", r, err)
+	}
+	sign()
+	eventually(t, "the end is recorded", func() bool {
+		r, err := seen.get("short")
+		return err == nil && r.Exit != nil && r.Exit.Code == 42
+	})
+	h.finish()
+	end(t, open(t, dir))
 }
