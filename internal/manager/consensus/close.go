@@ -30,7 +30,7 @@ func (c *Consensus) release() error {
 	if c.raft != nil && errors.Join(failed...) == nil {
 		failed = append(failed, c.leaveMark())
 	}
-	return errors.Join(append(failed, c.lock.Close())...)
+	return errors.Join(append(failed, unlock(c.lock))...)
 }
 
 func (c *Consensus) leaveMark() error {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockDir keeps other processes out of a directory until the file is closed.
+// lockDir keeps other processes out of a directory until unlock.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -71,4 +71,10 @@ func rename(from, to string) error {
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
+}
+
+// unlock lets go at once: a child that is just being started has the file open
+// too, until it becomes another program.
+func unlock(lock *os.File) error {
+	return errors.Join(unix.Flock(int(lock.Fd()), unix.LOCK_UN), lock.Close())
 }
