@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Close stops taking part, makes warren.db durable and leaves the mark of a
-// clean stop.
+// Close stops taking part, waits until open Snapshots are closed, makes
+// warren.db durable and leaves the mark of a clean stop.
 func (c *Consensus) Close() error {
 	c.closing.Do(func() { c.closeErr = c.release() })
 	return c.closeErr

@@ -385,3 +385,29 @@ func TestAWrongKeyIsAnError(t *testing.T) {
 		return nil
 	})
 }
+
+// On a full disk the store says so, and what is marked Reclaim still happens.
+func TestAFullDiskIsToldAndCanBeFreed(t *testing.T) {
+	t.Parallel()
+	_, c := testkit.NewState(t)
+	s := store.New(fullDisk{c})
+	create := func(tx *store.Tx) error { return tx.Volumes().Create(volume("", "db", "vol-db-aaaaaa")) }
+	if err := s.Update(t.Context(), create); !errors.Is(err, store.ErrDiskFull) {
+		t.Errorf("got %v", err)
+	}
+	update(t, s, func(tx *store.Tx) error {
+		tx.Reclaim()
+		return tx.VolumeStatus().Delete("default", "vol-db-aaaaaa")
+	})
+}
+
+// fullDisk is an engine whose disk is full; consensus shows the same on a real
+// one.
+type fullDisk struct{ store.Engine }
+
+func (f fullDisk) Propose(ctx context.Context, t *storepb.Transaction) (uint64, error) {
+	if !t.Reclaim {
+		return 0, store.ErrDiskFull
+	}
+	return f.Engine.Propose(ctx, t)
+}
