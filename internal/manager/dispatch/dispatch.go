@@ -123,6 +123,8 @@ type term struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session // by node ID
+	// arrived is closed, and replaced, when a session begins.
+	arrived chan struct{}
 }
 
 func newTerm(parent context.Context, d *Dispatcher) (*term, error) {
@@ -131,6 +133,7 @@ func newTerm(parent context.Context, d *Dispatcher) (*term, error) {
 		Dispatcher: d, ctx: ctx, cancel: cancel,
 		reports:  make(chan report, maxBatch),
 		sessions: map[string]*session{},
+		arrived:  make(chan struct{}),
 	}
 	t.heard.last = map[string]time.Time{}
 	t.index = newIndex(t)

@@ -48,6 +48,14 @@ func (h *hearing) isSilent(nodeID string, since time.Time) bool {
 	return h.last[nodeID].Before(since)
 }
 
+// until returns when the node will count as down, if nothing is heard of it; it
+// has passed for a node that is down already.
+func (h *hearing) until(nodeID string, patience time.Duration) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last[nodeID].Add(patience)
+}
+
 // forget drops a node that is down, unless it was heard since.
 func (h *hearing) forget(nodeID string, since time.Time) {
 	h.mu.Lock()

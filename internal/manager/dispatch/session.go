@@ -111,6 +111,8 @@ func (t *term) begin(streamCtx context.Context, nodeID string) *session {
 	}
 	t.sessions[nodeID] = s
 	t.heard.now(nodeID)
+	close(t.arrived)
+	t.arrived = make(chan struct{})
 	return s
 }
 
@@ -128,6 +130,29 @@ func (t *term) session(nodeID string) *session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.sessions[nodeID]
+}
+
+// awaitSession returns the node's session. One that is not there yet is waited
+// for while the node does not count as down: its worker is on its way, as after
+// a change of leaders. nil when it does not come.
+func (t *term) awaitSession(ctx context.Context, nodeID string) *session {
+	ctx, cancel := context.WithDeadline(ctx, t.heard.until(nodeID, missedBeats*t.HeartbeatPeriod))
+	defer cancel()
+	for {
+		t.mu.Lock()
+		s, arrived := t.sessions[nodeID], t.arrived
+		t.mu.Unlock()
+		if s != nil {
+			return s
+		}
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+			return nil
+		case <-t.ctx.Done():
+			return nil
+		}
+	}
 }
 
 // receive takes what the worker says until it stops speaking.

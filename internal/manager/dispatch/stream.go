@@ -97,7 +97,7 @@ func (d *Dispatcher) Open(ctx context.Context, nodeID string, open *warrenv1.Ope
 	if err != nil {
 		return nil, err
 	}
-	s := t.session(nodeID)
+	s := t.awaitSession(ctx, nodeID)
 	if s == nil {
 		return nil, notConnected(nodeID)
 	}

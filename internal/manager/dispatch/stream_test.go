@@ -162,3 +162,34 @@ func TestStreamsEndWithTheTerm(t *testing.T) {
 		t.Error("the stream outlives the term")
 	}
 }
+
+// A node that was ready when its manager came to lead is on its way; whoever
+// wants a stream of it need not try again.
+func TestOpenWaitsForAWorkerThatIsOnItsWay(t *testing.T) {
+	h := newHouse(t).lead()
+	h.connect("n1")
+	h.abdicate()
+	h.lead()
+	opened := h.open(h.ctx, "n1")
+	w, err := h.client().Session(h.as("n1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Send(&warrenv1.WorkerMessage{Message: &warrenv1.WorkerMessage_Hello{Hello: &warrenv1.Hello{Node: &warrenv1.NodeDescription{Hostname: "n1"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := w.Recv()
+		if err != nil {
+			t.Fatalf("the worker that came was not asked: %v", err)
+		}
+		if m.GetOpenStream() != nil {
+			break
+		}
+	}
+	select {
+	case o := <-opened:
+		t.Errorf("opened before the worker answered: %v", o.err)
+	default:
+	}
+}
