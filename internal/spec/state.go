@@ -28,6 +28,15 @@ func TaskStateName(s warrenv1.TaskState) string {
 	return enumWord(s.String(), "TASK_STATE_")
 }
 
+// HealthName prints a health as users read it: healthy. It is empty when there
+// is nothing to say.
+func HealthName(h warrenv1.Health) string {
+	if h == warrenv1.Health_HEALTH_UNSPECIFIED {
+		return ""
+	}
+	return enumWord(h.String(), "HEALTH_")
+}
+
 // NodeStateName prints a state as users read it: ready.
 func NodeStateName(s warrenv1.NodeState) string {
 	return enumWord(s.String(), "NODE_STATE_")

@@ -75,6 +75,57 @@ func (NetworkMode) EnumDescriptor() ([]byte, []int) {
 	return file_warren_v1_container_proto_rawDescGZIP(), []int{0}
 }
 
+// RestartCondition is after which ends a container is started again.
+type RestartCondition int32
+
+const (
+	RestartCondition_RESTART_CONDITION_ANY RestartCondition = 0
+	// After an exit code other than 0, a signal, or failed health checks.
+	RestartCondition_RESTART_CONDITION_ON_FAILURE RestartCondition = 1
+	RestartCondition_RESTART_CONDITION_NONE       RestartCondition = 2
+)
+
+// Enum value maps for RestartCondition.
+var (
+	RestartCondition_name = map[int32]string{
+		0: "RESTART_CONDITION_ANY",
+		1: "RESTART_CONDITION_ON_FAILURE",
+		2: "RESTART_CONDITION_NONE",
+	}
+	RestartCondition_value = map[string]int32{
+		"RESTART_CONDITION_ANY":        0,
+		"RESTART_CONDITION_ON_FAILURE": 1,
+		"RESTART_CONDITION_NONE":       2,
+	}
+)
+
+func (x RestartCondition) Enum() *RestartCondition {
+	p := new(RestartCondition)
+	*p = x
+	return p
+}
+
+func (x RestartCondition) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RestartCondition) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_container_proto_enumTypes[1].Descriptor()
+}
+
+func (RestartCondition) Type() protoreflect.EnumType {
+	return &file_warren_v1_container_proto_enumTypes[1]
+}
+
+func (x RestartCondition) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RestartCondition.Descriptor instead.
+func (RestartCondition) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{1}
+}
+
 // VolumeMount asks for a volume, by name, at a path in the container.
 type VolumeMount struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -82,7 +133,9 @@ type VolumeMount struct {
 	Path     string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	ReadOnly bool                   `protobuf:"varint,3,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	// Leave a new volume empty instead of taking over what the image has there.
-	NoCopy        bool `protobuf:"varint,4,opt,name=no_copy,json=noCopy,proto3" json:"no_copy,omitempty"`
+	NoCopy bool `protobuf:"varint,4,opt,name=no_copy,json=noCopy,proto3" json:"no_copy,omitempty"`
+	// What the container may move to and from the device that the volume is on.
+	IoLimit       *IoLimit `protobuf:"bytes,5,opt,name=io_limit,json=ioLimit,proto3" json:"io_limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -145,6 +198,401 @@ func (x *VolumeMount) GetNoCopy() bool {
 	return false
 }
 
+func (x *VolumeMount) GetIoLimit() *IoLimit {
+	if x != nil {
+		return x.IoLimit
+	}
+	return nil
+}
+
+// IoLimit bounds reads and writes, each on its own; 0 is no limit.
+type IoLimit struct {
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	BytesPerSecond      uint64                 `protobuf:"varint,1,opt,name=bytes_per_second,json=bytesPerSecond,proto3" json:"bytes_per_second,omitempty"`
+	OperationsPerSecond uint64                 `protobuf:"varint,2,opt,name=operations_per_second,json=operationsPerSecond,proto3" json:"operations_per_second,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *IoLimit) Reset() {
+	*x = IoLimit{}
+	mi := &file_warren_v1_container_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IoLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IoLimit) ProtoMessage() {}
+
+func (x *IoLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_container_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IoLimit.ProtoReflect.Descriptor instead.
+func (*IoLimit) Descriptor() ([]byte, []int) {
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *IoLimit) GetBytesPerSecond() uint64 {
+	if x != nil {
+		return x.BytesPerSecond
+	}
+	return 0
+}
+
+func (x *IoLimit) GetOperationsPerSecond() uint64 {
+	if x != nil {
+		return x.OperationsPerSecond
+	}
+	return 0
+}
+
+// HealthCheck tells whether a running container does its work. Exactly one of
+// command, http and tcp is set.
+type HealthCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Run in the container; exit code 0 is healthy.
+	Command []string   `protobuf:"bytes,1,rep,name=command,proto3" json:"command,omitempty"`
+	Http    *HttpProbe `protobuf:"bytes,2,opt,name=http,proto3" json:"http,omitempty"`
+	Tcp     *TcpProbe  `protobuf:"bytes,3,opt,name=tcp,proto3" json:"tcp,omitempty"`
+	// From the end of one check to the beginning of the next; 10 s when unset.
+	Interval *durationpb.Duration `protobuf:"bytes,4,opt,name=interval,proto3" json:"interval,omitempty"`
+	// A check that takes longer has failed, and its command is killed; 5 s when
+	// unset.
+	Timeout *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// So many failures in a row are unhealthy; 3 when 0.
+	Retries uint32 `protobuf:"varint,6,opt,name=retries,proto3" json:"retries,omitempty"`
+	// Failures within this time after the start do not count; 0 when unset.
+	StartPeriod   *durationpb.Duration `protobuf:"bytes,7,opt,name=start_period,json=startPeriod,proto3" json:"start_period,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HealthCheck) Reset() {
+	*x = HealthCheck{}
+	mi := &file_warren_v1_container_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HealthCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HealthCheck) ProtoMessage() {}
+
+func (x *HealthCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_container_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
+func (*HealthCheck) Descriptor() ([]byte, []int) {
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *HealthCheck) GetCommand() []string {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetHttp() *HttpProbe {
+	if x != nil {
+		return x.Http
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetTcp() *TcpProbe {
+	if x != nil {
+		return x.Tcp
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetRetries() uint32 {
+	if x != nil {
+		return x.Retries
+	}
+	return 0
+}
+
+func (x *HealthCheck) GetStartPeriod() *durationpb.Duration {
+	if x != nil {
+		return x.StartPeriod
+	}
+	return nil
+}
+
+// HttpProbe is healthy when a GET is answered with a status from 200 to 399.
+type HttpProbe struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the task's own address.
+	Port uint32 `protobuf:"varint,1,opt,name=port,proto3" json:"port,omitempty"`
+	// With its query; "/" when empty.
+	Path          string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HttpProbe) Reset() {
+	*x = HttpProbe{}
+	mi := &file_warren_v1_container_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HttpProbe) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HttpProbe) ProtoMessage() {}
+
+func (x *HttpProbe) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_container_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HttpProbe.ProtoReflect.Descriptor instead.
+func (*HttpProbe) Descriptor() ([]byte, []int) {
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *HttpProbe) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *HttpProbe) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+// TcpProbe is healthy when the port accepts a connection.
+type TcpProbe struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Port          uint32                 `protobuf:"varint,1,opt,name=port,proto3" json:"port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TcpProbe) Reset() {
+	*x = TcpProbe{}
+	mi := &file_warren_v1_container_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TcpProbe) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TcpProbe) ProtoMessage() {}
+
+func (x *TcpProbe) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_container_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TcpProbe.ProtoReflect.Descriptor instead.
+func (*TcpProbe) Descriptor() ([]byte, []int) {
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *TcpProbe) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+// Resources are what a container may use at most, and what its node keeps for
+// it.
+type Resources struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Thousandths of one CPU; 0 is no limit.
+	CpuLimitMillis uint32 `protobuf:"varint,1,opt,name=cpu_limit_millis,json=cpuLimitMillis,proto3" json:"cpu_limit_millis,omitempty"`
+	// Bytes; 0 is no limit. A container that needs more is killed.
+	MemoryLimitBytes uint64 `protobuf:"varint,2,opt,name=memory_limit_bytes,json=memoryLimitBytes,proto3" json:"memory_limit_bytes,omitempty"`
+	// What a node must have to spare for the task to be placed there.
+	CpuReserveMillis   uint32 `protobuf:"varint,3,opt,name=cpu_reserve_millis,json=cpuReserveMillis,proto3" json:"cpu_reserve_millis,omitempty"`
+	MemoryReserveBytes uint64 `protobuf:"varint,4,opt,name=memory_reserve_bytes,json=memoryReserveBytes,proto3" json:"memory_reserve_bytes,omitempty"`
+	// Processes and threads at once; a default when 0.
+	PidsLimit     uint32 `protobuf:"varint,5,opt,name=pids_limit,json=pidsLimit,proto3" json:"pids_limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resources) Reset() {
+	*x = Resources{}
+	mi := &file_warren_v1_container_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resources) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resources) ProtoMessage() {}
+
+func (x *Resources) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_container_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resources.ProtoReflect.Descriptor instead.
+func (*Resources) Descriptor() ([]byte, []int) {
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Resources) GetCpuLimitMillis() uint32 {
+	if x != nil {
+		return x.CpuLimitMillis
+	}
+	return 0
+}
+
+func (x *Resources) GetMemoryLimitBytes() uint64 {
+	if x != nil {
+		return x.MemoryLimitBytes
+	}
+	return 0
+}
+
+func (x *Resources) GetCpuReserveMillis() uint32 {
+	if x != nil {
+		return x.CpuReserveMillis
+	}
+	return 0
+}
+
+func (x *Resources) GetMemoryReserveBytes() uint64 {
+	if x != nil {
+		return x.MemoryReserveBytes
+	}
+	return 0
+}
+
+func (x *Resources) GetPidsLimit() uint32 {
+	if x != nil {
+		return x.PidsLimit
+	}
+	return 0
+}
+
+type RestartPolicy struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Condition RestartCondition       `protobuf:"varint,1,opt,name=condition,proto3,enum=warren.v1.RestartCondition" json:"condition,omitempty"`
+	// So many restarts in a row, none of which ran well; 0 is no limit.
+	MaxAttempts   uint32 `protobuf:"varint,2,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestartPolicy) Reset() {
+	*x = RestartPolicy{}
+	mi := &file_warren_v1_container_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestartPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestartPolicy) ProtoMessage() {}
+
+func (x *RestartPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_container_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestartPolicy.ProtoReflect.Descriptor instead.
+func (*RestartPolicy) Descriptor() ([]byte, []int) {
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RestartPolicy) GetCondition() RestartCondition {
+	if x != nil {
+		return x.Condition
+	}
+	return RestartCondition_RESTART_CONDITION_ANY
+}
+
+func (x *RestartPolicy) GetMaxAttempts() uint32 {
+	if x != nil {
+		return x.MaxAttempts
+	}
+	return 0
+}
+
 // SecretMount asks for a secret, by name, below /run/secrets.
 type SecretMount struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -157,7 +605,7 @@ type SecretMount struct {
 
 func (x *SecretMount) Reset() {
 	*x = SecretMount{}
-	mi := &file_warren_v1_container_proto_msgTypes[1]
+	mi := &file_warren_v1_container_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -169,7 +617,7 @@ func (x *SecretMount) String() string {
 func (*SecretMount) ProtoMessage() {}
 
 func (x *SecretMount) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_container_proto_msgTypes[1]
+	mi := &file_warren_v1_container_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -182,7 +630,7 @@ func (x *SecretMount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretMount.ProtoReflect.Descriptor instead.
 func (*SecretMount) Descriptor() ([]byte, []int) {
-	return file_warren_v1_container_proto_rawDescGZIP(), []int{1}
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SecretMount) GetSecret() string {
@@ -210,7 +658,7 @@ type EnvVar struct {
 
 func (x *EnvVar) Reset() {
 	*x = EnvVar{}
-	mi := &file_warren_v1_container_proto_msgTypes[2]
+	mi := &file_warren_v1_container_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -222,7 +670,7 @@ func (x *EnvVar) String() string {
 func (*EnvVar) ProtoMessage() {}
 
 func (x *EnvVar) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_container_proto_msgTypes[2]
+	mi := &file_warren_v1_container_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -235,7 +683,7 @@ func (x *EnvVar) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvVar.ProtoReflect.Descriptor instead.
 func (*EnvVar) Descriptor() ([]byte, []int) {
-	return file_warren_v1_container_proto_rawDescGZIP(), []int{2}
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EnvVar) GetName() string {
@@ -265,15 +713,24 @@ type ContainerSpec struct {
 	Volumes []*VolumeMount `protobuf:"bytes,5,rep,name=volumes,proto3" json:"volumes,omitempty"`
 	Secrets []*SecretMount `protobuf:"bytes,6,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// From SIGTERM to SIGKILL; 10 s when unset.
-	StopTimeout   *durationpb.Duration `protobuf:"bytes,7,opt,name=stop_timeout,json=stopTimeout,proto3" json:"stop_timeout,omitempty"`
-	Network       NetworkMode          `protobuf:"varint,8,opt,name=network,proto3,enum=warren.v1.NetworkMode" json:"network,omitempty"`
+	StopTimeout *durationpb.Duration `protobuf:"bytes,7,opt,name=stop_timeout,json=stopTimeout,proto3" json:"stop_timeout,omitempty"`
+	Network     NetworkMode          `protobuf:"varint,8,opt,name=network,proto3,enum=warren.v1.NetworkMode" json:"network,omitempty"`
+	Health      *HealthCheck         `protobuf:"bytes,9,opt,name=health,proto3" json:"health,omitempty"`
+	Resources   *Resources           `protobuf:"bytes,10,opt,name=resources,proto3" json:"resources,omitempty"`
+	Restart     *RestartPolicy       `protobuf:"bytes,11,opt,name=restart,proto3" json:"restart,omitempty"`
+	// Its root filesystem cannot be written to; volumes can.
+	ReadOnly bool `protobuf:"varint,12,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	// Names like CAP_NET_ADMIN; ALL is every one. First what is dropped goes
+	// from Docker's default, then what is added comes.
+	CapAdd        []string `protobuf:"bytes,13,rep,name=cap_add,json=capAdd,proto3" json:"cap_add,omitempty"`
+	CapDrop       []string `protobuf:"bytes,14,rep,name=cap_drop,json=capDrop,proto3" json:"cap_drop,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ContainerSpec) Reset() {
 	*x = ContainerSpec{}
-	mi := &file_warren_v1_container_proto_msgTypes[3]
+	mi := &file_warren_v1_container_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +742,7 @@ func (x *ContainerSpec) String() string {
 func (*ContainerSpec) ProtoMessage() {}
 
 func (x *ContainerSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_container_proto_msgTypes[3]
+	mi := &file_warren_v1_container_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,7 +755,7 @@ func (x *ContainerSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerSpec.ProtoReflect.Descriptor instead.
 func (*ContainerSpec) Descriptor() ([]byte, []int) {
-	return file_warren_v1_container_proto_rawDescGZIP(), []int{3}
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ContainerSpec) GetImage() string {
@@ -357,22 +814,91 @@ func (x *ContainerSpec) GetNetwork() NetworkMode {
 	return NetworkMode_NETWORK_MODE_BRIDGE
 }
 
+func (x *ContainerSpec) GetHealth() *HealthCheck {
+	if x != nil {
+		return x.Health
+	}
+	return nil
+}
+
+func (x *ContainerSpec) GetResources() *Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *ContainerSpec) GetRestart() *RestartPolicy {
+	if x != nil {
+		return x.Restart
+	}
+	return nil
+}
+
+func (x *ContainerSpec) GetReadOnly() bool {
+	if x != nil {
+		return x.ReadOnly
+	}
+	return false
+}
+
+func (x *ContainerSpec) GetCapAdd() []string {
+	if x != nil {
+		return x.CapAdd
+	}
+	return nil
+}
+
+func (x *ContainerSpec) GetCapDrop() []string {
+	if x != nil {
+		return x.CapDrop
+	}
+	return nil
+}
+
 var File_warren_v1_container_proto protoreflect.FileDescriptor
 
 const file_warren_v1_container_proto_rawDesc = "" +
 	"\n" +
-	"\x19warren/v1/container.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\"o\n" +
+	"\x19warren/v1/container.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\"\x9e\x01\n" +
 	"\vVolumeMount\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\tR\x06volume\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1b\n" +
 	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12\x17\n" +
-	"\ano_copy\x18\x04 \x01(\bR\x06noCopy\"=\n" +
+	"\ano_copy\x18\x04 \x01(\bR\x06noCopy\x12-\n" +
+	"\bio_limit\x18\x05 \x01(\v2\x12.warren.v1.IoLimitR\aioLimit\"g\n" +
+	"\aIoLimit\x12(\n" +
+	"\x10bytes_per_second\x18\x01 \x01(\x04R\x0ebytesPerSecond\x122\n" +
+	"\x15operations_per_second\x18\x02 \x01(\x04R\x13operationsPerSecond\"\xbc\x02\n" +
+	"\vHealthCheck\x12\x18\n" +
+	"\acommand\x18\x01 \x03(\tR\acommand\x12(\n" +
+	"\x04http\x18\x02 \x01(\v2\x14.warren.v1.HttpProbeR\x04http\x12%\n" +
+	"\x03tcp\x18\x03 \x01(\v2\x13.warren.v1.TcpProbeR\x03tcp\x125\n" +
+	"\binterval\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\binterval\x123\n" +
+	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x18\n" +
+	"\aretries\x18\x06 \x01(\rR\aretries\x12<\n" +
+	"\fstart_period\x18\a \x01(\v2\x19.google.protobuf.DurationR\vstartPeriod\"3\n" +
+	"\tHttpProbe\x12\x12\n" +
+	"\x04port\x18\x01 \x01(\rR\x04port\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"\x1e\n" +
+	"\bTcpProbe\x12\x12\n" +
+	"\x04port\x18\x01 \x01(\rR\x04port\"\xe2\x01\n" +
+	"\tResources\x12(\n" +
+	"\x10cpu_limit_millis\x18\x01 \x01(\rR\x0ecpuLimitMillis\x12,\n" +
+	"\x12memory_limit_bytes\x18\x02 \x01(\x04R\x10memoryLimitBytes\x12,\n" +
+	"\x12cpu_reserve_millis\x18\x03 \x01(\rR\x10cpuReserveMillis\x120\n" +
+	"\x14memory_reserve_bytes\x18\x04 \x01(\x04R\x12memoryReserveBytes\x12\x1d\n" +
+	"\n" +
+	"pids_limit\x18\x05 \x01(\rR\tpidsLimit\"m\n" +
+	"\rRestartPolicy\x129\n" +
+	"\tcondition\x18\x01 \x01(\x0e2\x1b.warren.v1.RestartConditionR\tcondition\x12!\n" +
+	"\fmax_attempts\x18\x02 \x01(\rR\vmaxAttempts\"=\n" +
 	"\vSecretMount\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\"2\n" +
 	"\x06EnvVar\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xc6\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xaf\x04\n" +
 	"\rContainerSpec\x12\x14\n" +
 	"\x05image\x18\x01 \x01(\tR\x05image\x12\x12\n" +
 	"\x04args\x18\x02 \x03(\tR\x04args\x12#\n" +
@@ -381,11 +907,22 @@ const file_warren_v1_container_proto_rawDesc = "" +
 	"\avolumes\x18\x05 \x03(\v2\x16.warren.v1.VolumeMountR\avolumes\x120\n" +
 	"\asecrets\x18\x06 \x03(\v2\x16.warren.v1.SecretMountR\asecrets\x12<\n" +
 	"\fstop_timeout\x18\a \x01(\v2\x19.google.protobuf.DurationR\vstopTimeout\x120\n" +
-	"\anetwork\x18\b \x01(\x0e2\x16.warren.v1.NetworkModeR\anetwork*T\n" +
+	"\anetwork\x18\b \x01(\x0e2\x16.warren.v1.NetworkModeR\anetwork\x12.\n" +
+	"\x06health\x18\t \x01(\v2\x16.warren.v1.HealthCheckR\x06health\x122\n" +
+	"\tresources\x18\n" +
+	" \x01(\v2\x14.warren.v1.ResourcesR\tresources\x122\n" +
+	"\arestart\x18\v \x01(\v2\x18.warren.v1.RestartPolicyR\arestart\x12\x1b\n" +
+	"\tread_only\x18\f \x01(\bR\breadOnly\x12\x17\n" +
+	"\acap_add\x18\r \x03(\tR\x06capAdd\x12\x19\n" +
+	"\bcap_drop\x18\x0e \x03(\tR\acapDrop*T\n" +
 	"\vNetworkMode\x12\x17\n" +
 	"\x13NETWORK_MODE_BRIDGE\x10\x00\x12\x15\n" +
 	"\x11NETWORK_MODE_HOST\x10\x01\x12\x15\n" +
-	"\x11NETWORK_MODE_NONE\x10\x02B1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
+	"\x11NETWORK_MODE_NONE\x10\x02*k\n" +
+	"\x10RestartCondition\x12\x19\n" +
+	"\x15RESTART_CONDITION_ANY\x10\x00\x12 \n" +
+	"\x1cRESTART_CONDITION_ON_FAILURE\x10\x01\x12\x1a\n" +
+	"\x16RESTART_CONDITION_NONE\x10\x02B1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
 
 var (
 	file_warren_v1_container_proto_rawDescOnce sync.Once
@@ -399,27 +936,44 @@ func file_warren_v1_container_proto_rawDescGZIP() []byte {
 	return file_warren_v1_container_proto_rawDescData
 }
 
-var file_warren_v1_container_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_warren_v1_container_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_warren_v1_container_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_warren_v1_container_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_warren_v1_container_proto_goTypes = []any{
 	(NetworkMode)(0),            // 0: warren.v1.NetworkMode
-	(*VolumeMount)(nil),         // 1: warren.v1.VolumeMount
-	(*SecretMount)(nil),         // 2: warren.v1.SecretMount
-	(*EnvVar)(nil),              // 3: warren.v1.EnvVar
-	(*ContainerSpec)(nil),       // 4: warren.v1.ContainerSpec
-	(*durationpb.Duration)(nil), // 5: google.protobuf.Duration
+	(RestartCondition)(0),       // 1: warren.v1.RestartCondition
+	(*VolumeMount)(nil),         // 2: warren.v1.VolumeMount
+	(*IoLimit)(nil),             // 3: warren.v1.IoLimit
+	(*HealthCheck)(nil),         // 4: warren.v1.HealthCheck
+	(*HttpProbe)(nil),           // 5: warren.v1.HttpProbe
+	(*TcpProbe)(nil),            // 6: warren.v1.TcpProbe
+	(*Resources)(nil),           // 7: warren.v1.Resources
+	(*RestartPolicy)(nil),       // 8: warren.v1.RestartPolicy
+	(*SecretMount)(nil),         // 9: warren.v1.SecretMount
+	(*EnvVar)(nil),              // 10: warren.v1.EnvVar
+	(*ContainerSpec)(nil),       // 11: warren.v1.ContainerSpec
+	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
 }
 var file_warren_v1_container_proto_depIdxs = []int32{
-	3, // 0: warren.v1.ContainerSpec.env:type_name -> warren.v1.EnvVar
-	1, // 1: warren.v1.ContainerSpec.volumes:type_name -> warren.v1.VolumeMount
-	2, // 2: warren.v1.ContainerSpec.secrets:type_name -> warren.v1.SecretMount
-	5, // 3: warren.v1.ContainerSpec.stop_timeout:type_name -> google.protobuf.Duration
-	0, // 4: warren.v1.ContainerSpec.network:type_name -> warren.v1.NetworkMode
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	3,  // 0: warren.v1.VolumeMount.io_limit:type_name -> warren.v1.IoLimit
+	5,  // 1: warren.v1.HealthCheck.http:type_name -> warren.v1.HttpProbe
+	6,  // 2: warren.v1.HealthCheck.tcp:type_name -> warren.v1.TcpProbe
+	12, // 3: warren.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
+	12, // 4: warren.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
+	12, // 5: warren.v1.HealthCheck.start_period:type_name -> google.protobuf.Duration
+	1,  // 6: warren.v1.RestartPolicy.condition:type_name -> warren.v1.RestartCondition
+	10, // 7: warren.v1.ContainerSpec.env:type_name -> warren.v1.EnvVar
+	2,  // 8: warren.v1.ContainerSpec.volumes:type_name -> warren.v1.VolumeMount
+	9,  // 9: warren.v1.ContainerSpec.secrets:type_name -> warren.v1.SecretMount
+	12, // 10: warren.v1.ContainerSpec.stop_timeout:type_name -> google.protobuf.Duration
+	0,  // 11: warren.v1.ContainerSpec.network:type_name -> warren.v1.NetworkMode
+	4,  // 12: warren.v1.ContainerSpec.health:type_name -> warren.v1.HealthCheck
+	7,  // 13: warren.v1.ContainerSpec.resources:type_name -> warren.v1.Resources
+	8,  // 14: warren.v1.ContainerSpec.restart:type_name -> warren.v1.RestartPolicy
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_container_proto_init() }
@@ -432,8 +986,8 @@ func file_warren_v1_container_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_container_proto_rawDesc), len(file_warren_v1_container_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   4,
+			NumEnums:      2,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -596,6 +596,7 @@ type OpenStream struct {
 	//	*OpenStream_Logs
 	//	*OpenStream_ImageLoad
 	//	*OpenStream_ImageList
+	//	*OpenStream_Usage
 	Purpose       isOpenStream_Purpose `protobuf_oneof:"purpose"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -681,6 +682,15 @@ func (x *OpenStream) GetImageList() *OpenImageList {
 	return nil
 }
 
+func (x *OpenStream) GetUsage() *OpenUsage {
+	if x != nil {
+		if x, ok := x.Purpose.(*OpenStream_Usage); ok {
+			return x.Usage
+		}
+	}
+	return nil
+}
+
 type isOpenStream_Purpose interface {
 	isOpenStream_Purpose()
 }
@@ -701,6 +711,10 @@ type OpenStream_ImageList struct {
 	ImageList *OpenImageList `protobuf:"bytes,5,opt,name=image_list,json=imageList,proto3,oneof"`
 }
 
+type OpenStream_Usage struct {
+	Usage *OpenUsage `protobuf:"bytes,6,opt,name=usage,proto3,oneof"`
+}
+
 func (*OpenStream_Exec) isOpenStream_Purpose() {}
 
 func (*OpenStream_Logs) isOpenStream_Purpose() {}
@@ -708,6 +722,8 @@ func (*OpenStream_Logs) isOpenStream_Purpose() {}
 func (*OpenStream_ImageLoad) isOpenStream_Purpose() {}
 
 func (*OpenStream_ImageList) isOpenStream_Purpose() {}
+
+func (*OpenStream_Usage) isOpenStream_Purpose() {}
 
 type OpenLogs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -841,6 +857,59 @@ func (*OpenImageList) Descriptor() ([]byte, []int) {
 	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{11}
 }
 
+// OpenUsage asks for a NodeUsage per interval: one, or until the stream ends.
+type OpenUsage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Interval      *durationpb.Duration   `protobuf:"bytes,1,opt,name=interval,proto3" json:"interval,omitempty"`
+	Follow        bool                   `protobuf:"varint,2,opt,name=follow,proto3" json:"follow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenUsage) Reset() {
+	*x = OpenUsage{}
+	mi := &file_warren_v1_dispatch_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenUsage) ProtoMessage() {}
+
+func (x *OpenUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_dispatch_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenUsage.ProtoReflect.Descriptor instead.
+func (*OpenUsage) Descriptor() ([]byte, []int) {
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *OpenUsage) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *OpenUsage) GetFollow() bool {
+	if x != nil {
+		return x.Follow
+	}
+	return false
+}
+
 // ManagerFrame goes from the manager to the worker in a Stream.
 type ManagerFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -855,7 +924,7 @@ type ManagerFrame struct {
 
 func (x *ManagerFrame) Reset() {
 	*x = ManagerFrame{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[12]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +936,7 @@ func (x *ManagerFrame) String() string {
 func (*ManagerFrame) ProtoMessage() {}
 
 func (x *ManagerFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[12]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +949,7 @@ func (x *ManagerFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManagerFrame.ProtoReflect.Descriptor instead.
 func (*ManagerFrame) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{12}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ManagerFrame) GetFrame() isManagerFrame_Frame {
@@ -935,6 +1004,7 @@ type WorkerFrame struct {
 	//	*WorkerFrame_Log
 	//	*WorkerFrame_Images
 	//	*WorkerFrame_Error
+	//	*WorkerFrame_Usage
 	Frame         isWorkerFrame_Frame `protobuf_oneof:"frame"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -942,7 +1012,7 @@ type WorkerFrame struct {
 
 func (x *WorkerFrame) Reset() {
 	*x = WorkerFrame{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[13]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -954,7 +1024,7 @@ func (x *WorkerFrame) String() string {
 func (*WorkerFrame) ProtoMessage() {}
 
 func (x *WorkerFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[13]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -967,7 +1037,7 @@ func (x *WorkerFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerFrame.ProtoReflect.Descriptor instead.
 func (*WorkerFrame) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{13}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WorkerFrame) GetFrame() isWorkerFrame_Frame {
@@ -1022,6 +1092,15 @@ func (x *WorkerFrame) GetError() *StreamError {
 	return nil
 }
 
+func (x *WorkerFrame) GetUsage() *NodeUsage {
+	if x != nil {
+		if x, ok := x.Frame.(*WorkerFrame_Usage); ok {
+			return x.Usage
+		}
+	}
+	return nil
+}
+
 type isWorkerFrame_Frame interface {
 	isWorkerFrame_Frame()
 }
@@ -1048,6 +1127,10 @@ type WorkerFrame_Error struct {
 	Error *StreamError `protobuf:"bytes,5,opt,name=error,proto3,oneof"`
 }
 
+type WorkerFrame_Usage struct {
+	Usage *NodeUsage `protobuf:"bytes,6,opt,name=usage,proto3,oneof"`
+}
+
 func (*WorkerFrame_StreamId) isWorkerFrame_Frame() {}
 
 func (*WorkerFrame_Exec) isWorkerFrame_Frame() {}
@@ -1057,6 +1140,8 @@ func (*WorkerFrame_Log) isWorkerFrame_Frame() {}
 func (*WorkerFrame_Images) isWorkerFrame_Frame() {}
 
 func (*WorkerFrame_Error) isWorkerFrame_Frame() {}
+
+func (*WorkerFrame_Usage) isWorkerFrame_Frame() {}
 
 type StreamError struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1069,7 +1154,7 @@ type StreamError struct {
 
 func (x *StreamError) Reset() {
 	*x = StreamError{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[14]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1081,7 +1166,7 @@ func (x *StreamError) String() string {
 func (*StreamError) ProtoMessage() {}
 
 func (x *StreamError) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[14]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1094,7 +1179,7 @@ func (x *StreamError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamError.ProtoReflect.Descriptor instead.
 func (*StreamError) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{14}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StreamError) GetCode() int32 {
@@ -1122,7 +1207,7 @@ type FetchSecretsRequest struct {
 
 func (x *FetchSecretsRequest) Reset() {
 	*x = FetchSecretsRequest{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[15]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1219,7 @@ func (x *FetchSecretsRequest) String() string {
 func (*FetchSecretsRequest) ProtoMessage() {}
 
 func (x *FetchSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[15]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,7 +1232,7 @@ func (x *FetchSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretsRequest.ProtoReflect.Descriptor instead.
 func (*FetchSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{15}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *FetchSecretsRequest) GetTaskId() string {
@@ -1175,7 +1260,7 @@ type FetchedSecret struct {
 
 func (x *FetchedSecret) Reset() {
 	*x = FetchedSecret{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[16]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1272,7 @@ func (x *FetchedSecret) String() string {
 func (*FetchedSecret) ProtoMessage() {}
 
 func (x *FetchedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[16]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1285,7 @@ func (x *FetchedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchedSecret.ProtoReflect.Descriptor instead.
 func (*FetchedSecret) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{16}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FetchedSecret) GetSecretId() string {
@@ -1234,7 +1319,7 @@ type FetchRegistryRequest struct {
 
 func (x *FetchRegistryRequest) Reset() {
 	*x = FetchRegistryRequest{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[17]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1246,7 +1331,7 @@ func (x *FetchRegistryRequest) String() string {
 func (*FetchRegistryRequest) ProtoMessage() {}
 
 func (x *FetchRegistryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[17]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1259,7 +1344,7 @@ func (x *FetchRegistryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRegistryRequest.ProtoReflect.Descriptor instead.
 func (*FetchRegistryRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{17}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FetchRegistryRequest) GetTaskId() string {
@@ -1290,7 +1375,7 @@ type FetchRegistryResponse struct {
 
 func (x *FetchRegistryResponse) Reset() {
 	*x = FetchRegistryResponse{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[18]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +1387,7 @@ func (x *FetchRegistryResponse) String() string {
 func (*FetchRegistryResponse) ProtoMessage() {}
 
 func (x *FetchRegistryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[18]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +1400,7 @@ func (x *FetchRegistryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRegistryResponse.ProtoReflect.Descriptor instead.
 func (*FetchRegistryResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{18}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FetchRegistryResponse) GetRegistry() *Registry {
@@ -1343,7 +1428,7 @@ var File_warren_v1_dispatch_proto protoreflect.FileDescriptor
 
 const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\n" +
-	"\x18warren/v1/dispatch.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x17warren/v1/cluster.proto\x1a\x15warren/v1/image.proto\x1a\x14warren/v1/node.proto\x1a\x16warren/v1/secret.proto\x1a\x17warren/v1/service.proto\x1a\x14warren/v1/task.proto\x1a\x16warren/v1/volume.proto\"\xa7\x01\n" +
+	"\x18warren/v1/dispatch.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x17warren/v1/cluster.proto\x1a\x15warren/v1/image.proto\x1a\x14warren/v1/node.proto\x1a\x16warren/v1/secret.proto\x1a\x17warren/v1/service.proto\x1a\x14warren/v1/task.proto\x1a\x15warren/v1/usage.proto\x1a\x16warren/v1/volume.proto\"\xa7\x01\n" +
 	"\rWorkerMessage\x12(\n" +
 	"\x05hello\x18\x01 \x01(\v2\x10.warren.v1.HelloH\x00R\x05hello\x124\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x14.warren.v1.HeartbeatH\x00R\theartbeat\x12+\n" +
@@ -1378,7 +1463,7 @@ const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\x05tasks\x18\x03 \x03(\v2\x0f.warren.v1.TaskR\x05tasks\x12#\n" +
 	"\rremoved_tasks\x18\x04 \x03(\tR\fremovedTasks\x12+\n" +
 	"\avolumes\x18\x05 \x03(\v2\x11.warren.v1.VolumeR\avolumes\x12'\n" +
-	"\x0fremoved_volumes\x18\x06 \x03(\tR\x0eremovedVolumes\"\xf4\x01\n" +
+	"\x0fremoved_volumes\x18\x06 \x03(\tR\x0eremovedVolumes\"\xa2\x02\n" +
 	"\n" +
 	"OpenStream\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12*\n" +
@@ -1387,7 +1472,8 @@ const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\n" +
 	"image_load\x18\x04 \x01(\v2\x18.warren.v1.OpenImageLoadH\x00R\timageLoad\x129\n" +
 	"\n" +
-	"image_list\x18\x05 \x01(\v2\x18.warren.v1.OpenImageListH\x00R\timageListB\t\n" +
+	"image_list\x18\x05 \x01(\v2\x18.warren.v1.OpenImageListH\x00R\timageList\x12,\n" +
+	"\x05usage\x18\x06 \x01(\v2\x14.warren.v1.OpenUsageH\x00R\x05usageB\t\n" +
 	"\apurpose\"]\n" +
 	"\bOpenLogs\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x16\n" +
@@ -1395,17 +1481,21 @@ const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\x04tail\x18\x03 \x01(\rH\x00R\x04tail\x88\x01\x01B\a\n" +
 	"\x05_tail\"\x0f\n" +
 	"\rOpenImageLoad\"\x0f\n" +
-	"\rOpenImageList\"[\n" +
+	"\rOpenImageList\"Z\n" +
+	"\tOpenUsage\x125\n" +
+	"\binterval\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\binterval\x12\x16\n" +
+	"\x06follow\x18\x02 \x01(\bR\x06follow\"[\n" +
 	"\fManagerFrame\x12*\n" +
 	"\x04exec\x18\x01 \x01(\v2\x14.warren.v1.ExecInputH\x00R\x04exec\x12\x16\n" +
 	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunkB\a\n" +
-	"\x05frame\"\xf4\x01\n" +
+	"\x05frame\"\xa2\x02\n" +
 	"\vWorkerFrame\x12\x1d\n" +
 	"\tstream_id\x18\x01 \x01(\tH\x00R\bstreamId\x12+\n" +
 	"\x04exec\x18\x02 \x01(\v2\x15.warren.v1.ExecOutputH\x00R\x04exec\x12'\n" +
 	"\x03log\x18\x03 \x01(\v2\x13.warren.v1.LogEntryH\x00R\x03log\x127\n" +
 	"\x06images\x18\x04 \x01(\v2\x1d.warren.v1.ListImagesResponseH\x00R\x06images\x12.\n" +
-	"\x05error\x18\x05 \x01(\v2\x16.warren.v1.StreamErrorH\x00R\x05errorB\a\n" +
+	"\x05error\x18\x05 \x01(\v2\x16.warren.v1.StreamErrorH\x00R\x05error\x12,\n" +
+	"\x05usage\x18\x06 \x01(\v2\x14.warren.v1.NodeUsageH\x00R\x05usageB\a\n" +
 	"\x05frame\";\n" +
 	"\vStreamError\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
@@ -1449,7 +1539,7 @@ func file_warren_v1_dispatch_proto_rawDescGZIP() []byte {
 	return file_warren_v1_dispatch_proto_rawDescData
 }
 
-var file_warren_v1_dispatch_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_warren_v1_dispatch_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_warren_v1_dispatch_proto_goTypes = []any{
 	(*WorkerMessage)(nil),         // 0: warren.v1.WorkerMessage
 	(*Hello)(nil),                 // 1: warren.v1.Hello
@@ -1463,68 +1553,73 @@ var file_warren_v1_dispatch_proto_goTypes = []any{
 	(*OpenLogs)(nil),              // 9: warren.v1.OpenLogs
 	(*OpenImageLoad)(nil),         // 10: warren.v1.OpenImageLoad
 	(*OpenImageList)(nil),         // 11: warren.v1.OpenImageList
-	(*ManagerFrame)(nil),          // 12: warren.v1.ManagerFrame
-	(*WorkerFrame)(nil),           // 13: warren.v1.WorkerFrame
-	(*StreamError)(nil),           // 14: warren.v1.StreamError
-	(*FetchSecretsRequest)(nil),   // 15: warren.v1.FetchSecretsRequest
-	(*FetchedSecret)(nil),         // 16: warren.v1.FetchedSecret
-	(*FetchRegistryRequest)(nil),  // 17: warren.v1.FetchRegistryRequest
-	(*FetchRegistryResponse)(nil), // 18: warren.v1.FetchRegistryResponse
-	(*NodeDescription)(nil),       // 19: warren.v1.NodeDescription
-	(*TaskStatus)(nil),            // 20: warren.v1.TaskStatus
-	(*VolumeStatus)(nil),          // 21: warren.v1.VolumeStatus
-	(*Event)(nil),                 // 22: warren.v1.Event
-	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
-	(*Task)(nil),                  // 24: warren.v1.Task
-	(*Volume)(nil),                // 25: warren.v1.Volume
-	(*ExecStart)(nil),             // 26: warren.v1.ExecStart
-	(*ExecInput)(nil),             // 27: warren.v1.ExecInput
-	(*ExecOutput)(nil),            // 28: warren.v1.ExecOutput
-	(*LogEntry)(nil),              // 29: warren.v1.LogEntry
-	(*ListImagesResponse)(nil),    // 30: warren.v1.ListImagesResponse
-	(*SealedItem)(nil),            // 31: warren.v1.SealedItem
-	(*Registry)(nil),              // 32: warren.v1.Registry
+	(*OpenUsage)(nil),             // 12: warren.v1.OpenUsage
+	(*ManagerFrame)(nil),          // 13: warren.v1.ManagerFrame
+	(*WorkerFrame)(nil),           // 14: warren.v1.WorkerFrame
+	(*StreamError)(nil),           // 15: warren.v1.StreamError
+	(*FetchSecretsRequest)(nil),   // 16: warren.v1.FetchSecretsRequest
+	(*FetchedSecret)(nil),         // 17: warren.v1.FetchedSecret
+	(*FetchRegistryRequest)(nil),  // 18: warren.v1.FetchRegistryRequest
+	(*FetchRegistryResponse)(nil), // 19: warren.v1.FetchRegistryResponse
+	(*NodeDescription)(nil),       // 20: warren.v1.NodeDescription
+	(*TaskStatus)(nil),            // 21: warren.v1.TaskStatus
+	(*VolumeStatus)(nil),          // 22: warren.v1.VolumeStatus
+	(*Event)(nil),                 // 23: warren.v1.Event
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(*Task)(nil),                  // 25: warren.v1.Task
+	(*Volume)(nil),                // 26: warren.v1.Volume
+	(*ExecStart)(nil),             // 27: warren.v1.ExecStart
+	(*ExecInput)(nil),             // 28: warren.v1.ExecInput
+	(*ExecOutput)(nil),            // 29: warren.v1.ExecOutput
+	(*LogEntry)(nil),              // 30: warren.v1.LogEntry
+	(*ListImagesResponse)(nil),    // 31: warren.v1.ListImagesResponse
+	(*NodeUsage)(nil),             // 32: warren.v1.NodeUsage
+	(*SealedItem)(nil),            // 33: warren.v1.SealedItem
+	(*Registry)(nil),              // 34: warren.v1.Registry
 }
 var file_warren_v1_dispatch_proto_depIdxs = []int32{
 	1,  // 0: warren.v1.WorkerMessage.hello:type_name -> warren.v1.Hello
 	2,  // 1: warren.v1.WorkerMessage.heartbeat:type_name -> warren.v1.Heartbeat
 	3,  // 2: warren.v1.WorkerMessage.report:type_name -> warren.v1.Report
-	19, // 3: warren.v1.Hello.node:type_name -> warren.v1.NodeDescription
-	20, // 4: warren.v1.Report.tasks:type_name -> warren.v1.TaskStatus
-	21, // 5: warren.v1.Report.volumes:type_name -> warren.v1.VolumeStatus
-	22, // 6: warren.v1.Report.events:type_name -> warren.v1.Event
+	20, // 3: warren.v1.Hello.node:type_name -> warren.v1.NodeDescription
+	21, // 4: warren.v1.Report.tasks:type_name -> warren.v1.TaskStatus
+	22, // 5: warren.v1.Report.volumes:type_name -> warren.v1.VolumeStatus
+	23, // 6: warren.v1.Report.events:type_name -> warren.v1.Event
 	5,  // 7: warren.v1.ManagerMessage.welcome:type_name -> warren.v1.Welcome
 	7,  // 8: warren.v1.ManagerMessage.assignments:type_name -> warren.v1.Assignments
 	6,  // 9: warren.v1.ManagerMessage.acknowledge:type_name -> warren.v1.Acknowledge
 	8,  // 10: warren.v1.ManagerMessage.open_stream:type_name -> warren.v1.OpenStream
-	23, // 11: warren.v1.Welcome.heartbeat_period:type_name -> google.protobuf.Duration
-	24, // 12: warren.v1.Assignments.tasks:type_name -> warren.v1.Task
-	25, // 13: warren.v1.Assignments.volumes:type_name -> warren.v1.Volume
-	26, // 14: warren.v1.OpenStream.exec:type_name -> warren.v1.ExecStart
+	24, // 11: warren.v1.Welcome.heartbeat_period:type_name -> google.protobuf.Duration
+	25, // 12: warren.v1.Assignments.tasks:type_name -> warren.v1.Task
+	26, // 13: warren.v1.Assignments.volumes:type_name -> warren.v1.Volume
+	27, // 14: warren.v1.OpenStream.exec:type_name -> warren.v1.ExecStart
 	9,  // 15: warren.v1.OpenStream.logs:type_name -> warren.v1.OpenLogs
 	10, // 16: warren.v1.OpenStream.image_load:type_name -> warren.v1.OpenImageLoad
 	11, // 17: warren.v1.OpenStream.image_list:type_name -> warren.v1.OpenImageList
-	27, // 18: warren.v1.ManagerFrame.exec:type_name -> warren.v1.ExecInput
-	28, // 19: warren.v1.WorkerFrame.exec:type_name -> warren.v1.ExecOutput
-	29, // 20: warren.v1.WorkerFrame.log:type_name -> warren.v1.LogEntry
-	30, // 21: warren.v1.WorkerFrame.images:type_name -> warren.v1.ListImagesResponse
-	14, // 22: warren.v1.WorkerFrame.error:type_name -> warren.v1.StreamError
-	31, // 23: warren.v1.FetchedSecret.items:type_name -> warren.v1.SealedItem
-	32, // 24: warren.v1.FetchRegistryResponse.registry:type_name -> warren.v1.Registry
-	31, // 25: warren.v1.FetchRegistryResponse.password:type_name -> warren.v1.SealedItem
-	0,  // 26: warren.v1.Dispatcher.Session:input_type -> warren.v1.WorkerMessage
-	15, // 27: warren.v1.Dispatcher.FetchSecrets:input_type -> warren.v1.FetchSecretsRequest
-	17, // 28: warren.v1.Dispatcher.FetchRegistry:input_type -> warren.v1.FetchRegistryRequest
-	13, // 29: warren.v1.Dispatcher.Stream:input_type -> warren.v1.WorkerFrame
-	4,  // 30: warren.v1.Dispatcher.Session:output_type -> warren.v1.ManagerMessage
-	16, // 31: warren.v1.Dispatcher.FetchSecrets:output_type -> warren.v1.FetchedSecret
-	18, // 32: warren.v1.Dispatcher.FetchRegistry:output_type -> warren.v1.FetchRegistryResponse
-	12, // 33: warren.v1.Dispatcher.Stream:output_type -> warren.v1.ManagerFrame
-	30, // [30:34] is the sub-list for method output_type
-	26, // [26:30] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	12, // 18: warren.v1.OpenStream.usage:type_name -> warren.v1.OpenUsage
+	24, // 19: warren.v1.OpenUsage.interval:type_name -> google.protobuf.Duration
+	28, // 20: warren.v1.ManagerFrame.exec:type_name -> warren.v1.ExecInput
+	29, // 21: warren.v1.WorkerFrame.exec:type_name -> warren.v1.ExecOutput
+	30, // 22: warren.v1.WorkerFrame.log:type_name -> warren.v1.LogEntry
+	31, // 23: warren.v1.WorkerFrame.images:type_name -> warren.v1.ListImagesResponse
+	15, // 24: warren.v1.WorkerFrame.error:type_name -> warren.v1.StreamError
+	32, // 25: warren.v1.WorkerFrame.usage:type_name -> warren.v1.NodeUsage
+	33, // 26: warren.v1.FetchedSecret.items:type_name -> warren.v1.SealedItem
+	34, // 27: warren.v1.FetchRegistryResponse.registry:type_name -> warren.v1.Registry
+	33, // 28: warren.v1.FetchRegistryResponse.password:type_name -> warren.v1.SealedItem
+	0,  // 29: warren.v1.Dispatcher.Session:input_type -> warren.v1.WorkerMessage
+	16, // 30: warren.v1.Dispatcher.FetchSecrets:input_type -> warren.v1.FetchSecretsRequest
+	18, // 31: warren.v1.Dispatcher.FetchRegistry:input_type -> warren.v1.FetchRegistryRequest
+	14, // 32: warren.v1.Dispatcher.Stream:input_type -> warren.v1.WorkerFrame
+	4,  // 33: warren.v1.Dispatcher.Session:output_type -> warren.v1.ManagerMessage
+	17, // 34: warren.v1.Dispatcher.FetchSecrets:output_type -> warren.v1.FetchedSecret
+	19, // 35: warren.v1.Dispatcher.FetchRegistry:output_type -> warren.v1.FetchRegistryResponse
+	13, // 36: warren.v1.Dispatcher.Stream:output_type -> warren.v1.ManagerFrame
+	33, // [33:37] is the sub-list for method output_type
+	29, // [29:33] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_dispatch_proto_init() }
@@ -1539,6 +1634,7 @@ func file_warren_v1_dispatch_proto_init() {
 	file_warren_v1_secret_proto_init()
 	file_warren_v1_service_proto_init()
 	file_warren_v1_task_proto_init()
+	file_warren_v1_usage_proto_init()
 	file_warren_v1_volume_proto_init()
 	file_warren_v1_dispatch_proto_msgTypes[0].OneofWrappers = []any{
 		(*WorkerMessage_Hello)(nil),
@@ -1556,18 +1652,20 @@ func file_warren_v1_dispatch_proto_init() {
 		(*OpenStream_Logs)(nil),
 		(*OpenStream_ImageLoad)(nil),
 		(*OpenStream_ImageList)(nil),
+		(*OpenStream_Usage)(nil),
 	}
 	file_warren_v1_dispatch_proto_msgTypes[9].OneofWrappers = []any{}
-	file_warren_v1_dispatch_proto_msgTypes[12].OneofWrappers = []any{
+	file_warren_v1_dispatch_proto_msgTypes[13].OneofWrappers = []any{
 		(*ManagerFrame_Exec)(nil),
 		(*ManagerFrame_Chunk)(nil),
 	}
-	file_warren_v1_dispatch_proto_msgTypes[13].OneofWrappers = []any{
+	file_warren_v1_dispatch_proto_msgTypes[14].OneofWrappers = []any{
 		(*WorkerFrame_StreamId)(nil),
 		(*WorkerFrame_Exec)(nil),
 		(*WorkerFrame_Log)(nil),
 		(*WorkerFrame_Images)(nil),
 		(*WorkerFrame_Error)(nil),
+		(*WorkerFrame_Usage)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1575,7 +1673,7 @@ func file_warren_v1_dispatch_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_dispatch_proto_rawDesc), len(file_warren_v1_dispatch_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -88,7 +88,10 @@ const (
 	TaskState_TASK_STATE_STARTING  TaskState = 40
 	TaskState_TASK_STATE_RUNNING   TaskState = 50
 	// Its container ended or could not start; it is tried again later.
-	TaskState_TASK_STATE_BACKOFF  TaskState = 60
+	TaskState_TASK_STATE_BACKOFF TaskState = 60
+	// Its container ended, and its restart policy lets it rest. It keeps what it
+	// holds until it is stopped.
+	TaskState_TASK_STATE_FINISHED TaskState = 65
 	TaskState_TASK_STATE_STOPPING TaskState = 70
 	// Its container is gone, and everything it held is released.
 	TaskState_TASK_STATE_STOPPED TaskState = 80
@@ -106,6 +109,7 @@ var (
 		40: "TASK_STATE_STARTING",
 		50: "TASK_STATE_RUNNING",
 		60: "TASK_STATE_BACKOFF",
+		65: "TASK_STATE_FINISHED",
 		70: "TASK_STATE_STOPPING",
 		80: "TASK_STATE_STOPPED",
 		90: "TASK_STATE_LOST",
@@ -118,6 +122,7 @@ var (
 		"TASK_STATE_STARTING":    40,
 		"TASK_STATE_RUNNING":     50,
 		"TASK_STATE_BACKOFF":     60,
+		"TASK_STATE_FINISHED":    65,
 		"TASK_STATE_STOPPING":    70,
 		"TASK_STATE_STOPPED":     80,
 		"TASK_STATE_LOST":        90,
@@ -149,6 +154,62 @@ func (x TaskState) Number() protoreflect.EnumNumber {
 // Deprecated: Use TaskState.Descriptor instead.
 func (TaskState) EnumDescriptor() ([]byte, []int) {
 	return file_warren_v1_task_proto_rawDescGZIP(), []int{1}
+}
+
+// Health is what a task's health check last came to.
+type Health int32
+
+const (
+	// It has no health check, or its container does not run.
+	Health_HEALTH_UNSPECIFIED Health = 0
+	// No check has succeeded since its container was started.
+	Health_HEALTH_STARTING Health = 1
+	Health_HEALTH_HEALTHY  Health = 2
+	// Its worker starts it anew.
+	Health_HEALTH_UNHEALTHY Health = 3
+)
+
+// Enum value maps for Health.
+var (
+	Health_name = map[int32]string{
+		0: "HEALTH_UNSPECIFIED",
+		1: "HEALTH_STARTING",
+		2: "HEALTH_HEALTHY",
+		3: "HEALTH_UNHEALTHY",
+	}
+	Health_value = map[string]int32{
+		"HEALTH_UNSPECIFIED": 0,
+		"HEALTH_STARTING":    1,
+		"HEALTH_HEALTHY":     2,
+		"HEALTH_UNHEALTHY":   3,
+	}
+)
+
+func (x Health) Enum() *Health {
+	p := new(Health)
+	*p = x
+	return p
+}
+
+func (x Health) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Health) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_task_proto_enumTypes[2].Descriptor()
+}
+
+func (Health) Type() protoreflect.EnumType {
+	return &file_warren_v1_task_proto_enumTypes[2]
+}
+
+func (x Health) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Health.Descriptor instead.
+func (Health) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_task_proto_rawDescGZIP(), []int{2}
 }
 
 // VolumePin is a volume that was resolved for one task.
@@ -480,7 +541,10 @@ type TaskStatus struct {
 	// Its address on the node's bridge.
 	Address string `protobuf:"bytes,10,opt,name=address,proto3" json:"address,omitempty"`
 	// The image as it was resolved.
-	ImageDigest   string `protobuf:"bytes,11,opt,name=image_digest,json=imageDigest,proto3" json:"image_digest,omitempty"`
+	ImageDigest string `protobuf:"bytes,11,opt,name=image_digest,json=imageDigest,proto3" json:"image_digest,omitempty"`
+	Health      Health `protobuf:"varint,12,opt,name=health,proto3,enum=warren.v1.Health" json:"health,omitempty"`
+	// What the last failed check said; empty when the last one succeeded.
+	HealthMessage string `protobuf:"bytes,13,opt,name=health_message,json=healthMessage,proto3" json:"health_message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -588,6 +652,20 @@ func (x *TaskStatus) GetAddress() string {
 func (x *TaskStatus) GetImageDigest() string {
 	if x != nil {
 		return x.ImageDigest
+	}
+	return ""
+}
+
+func (x *TaskStatus) GetHealth() Health {
+	if x != nil {
+		return x.Health
+	}
+	return Health_HEALTH_UNSPECIFIED
+}
+
+func (x *TaskStatus) GetHealthMessage() string {
+	if x != nil {
+		return x.HealthMessage
 	}
 	return ""
 }
@@ -1157,7 +1235,7 @@ const file_warren_v1_task_proto_rawDesc = "" +
 	" \x01(\tR\x06nodeId\x121\n" +
 	"\adesired\x18\v \x01(\x0e2\x17.warren.v1.DesiredStateR\adesired\x12-\n" +
 	"\x06status\x18\x14 \x01(\v2\x15.warren.v1.TaskStatusR\x06status\x12\x1b\n" +
-	"\tnode_name\x18\x15 \x01(\tR\bnodeName\"\xca\x03\n" +
+	"\tnode_name\x18\x15 \x01(\tR\bnodeName\"\x9c\x04\n" +
 	"\n" +
 	"TaskStatus\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12*\n" +
@@ -1175,7 +1253,9 @@ const file_warren_v1_task_proto_rawDesc = "" +
 	"\brestarts\x18\t \x01(\rR\brestarts\x12\x18\n" +
 	"\aaddress\x18\n" +
 	" \x01(\tR\aaddress\x12!\n" +
-	"\fimage_digest\x18\v \x01(\tR\vimageDigestB\f\n" +
+	"\fimage_digest\x18\v \x01(\tR\vimageDigest\x12)\n" +
+	"\x06health\x18\f \x01(\x0e2\x11.warren.v1.HealthR\x06health\x12%\n" +
+	"\x0ehealth_message\x18\r \x01(\tR\rhealthMessageB\f\n" +
 	"\n" +
 	"_exit_code\"i\n" +
 	"\x10ListTasksRequest\x12)\n" +
@@ -1214,7 +1294,7 @@ const file_warren_v1_task_proto_rawDesc = "" +
 	"\fDesiredState\x12\x1d\n" +
 	"\x19DESIRED_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15DESIRED_STATE_RUNNING\x10\x01\x12\x19\n" +
-	"\x15DESIRED_STATE_STOPPED\x10\x02*\x81\x02\n" +
+	"\x15DESIRED_STATE_STOPPED\x10\x02*\x9a\x02\n" +
 	"\tTaskState\x12\x1a\n" +
 	"\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12TASK_STATE_PENDING\x10\n" +
@@ -1224,9 +1304,15 @@ const file_warren_v1_task_proto_rawDesc = "" +
 	"\x13TASK_STATE_STARTING\x10(\x12\x16\n" +
 	"\x12TASK_STATE_RUNNING\x102\x12\x16\n" +
 	"\x12TASK_STATE_BACKOFF\x10<\x12\x17\n" +
+	"\x13TASK_STATE_FINISHED\x10A\x12\x17\n" +
 	"\x13TASK_STATE_STOPPING\x10F\x12\x16\n" +
 	"\x12TASK_STATE_STOPPED\x10P\x12\x13\n" +
-	"\x0fTASK_STATE_LOST\x10Z2\xd3\x01\n" +
+	"\x0fTASK_STATE_LOST\x10Z*_\n" +
+	"\x06Health\x12\x16\n" +
+	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fHEALTH_STARTING\x10\x01\x12\x12\n" +
+	"\x0eHEALTH_HEALTHY\x10\x02\x12\x14\n" +
+	"\x10HEALTH_UNHEALTHY\x10\x032\xd3\x01\n" +
 	"\x05Tasks\x123\n" +
 	"\aGetTask\x12\x0e.warren.v1.Ref\x1a\x0f.warren.v1.Task\"\a\xca\xf3\x18\x03\n" +
 	"\x01\x01\x12O\n" +
@@ -1247,59 +1333,61 @@ func file_warren_v1_task_proto_rawDescGZIP() []byte {
 	return file_warren_v1_task_proto_rawDescData
 }
 
-var file_warren_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_warren_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_warren_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_warren_v1_task_proto_goTypes = []any{
 	(DesiredState)(0),             // 0: warren.v1.DesiredState
 	(TaskState)(0),                // 1: warren.v1.TaskState
-	(*VolumePin)(nil),             // 2: warren.v1.VolumePin
-	(*SecretPin)(nil),             // 3: warren.v1.SecretPin
-	(*Task)(nil),                  // 4: warren.v1.Task
-	(*TaskStatus)(nil),            // 5: warren.v1.TaskStatus
-	(*ListTasksRequest)(nil),      // 6: warren.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),     // 7: warren.v1.ListTasksResponse
-	(*ExecStart)(nil),             // 8: warren.v1.ExecStart
-	(*TerminalSize)(nil),          // 9: warren.v1.TerminalSize
-	(*ExecInput)(nil),             // 10: warren.v1.ExecInput
-	(*ExecExit)(nil),              // 11: warren.v1.ExecExit
-	(*ExecOutput)(nil),            // 12: warren.v1.ExecOutput
-	(*Meta)(nil),                  // 13: warren.v1.Meta
-	(*ContainerSpec)(nil),         // 14: warren.v1.ContainerSpec
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*Filter)(nil),                // 16: warren.v1.Filter
-	(*Ref)(nil),                   // 17: warren.v1.Ref
-	(*EnvVar)(nil),                // 18: warren.v1.EnvVar
+	(Health)(0),                   // 2: warren.v1.Health
+	(*VolumePin)(nil),             // 3: warren.v1.VolumePin
+	(*SecretPin)(nil),             // 4: warren.v1.SecretPin
+	(*Task)(nil),                  // 5: warren.v1.Task
+	(*TaskStatus)(nil),            // 6: warren.v1.TaskStatus
+	(*ListTasksRequest)(nil),      // 7: warren.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),     // 8: warren.v1.ListTasksResponse
+	(*ExecStart)(nil),             // 9: warren.v1.ExecStart
+	(*TerminalSize)(nil),          // 10: warren.v1.TerminalSize
+	(*ExecInput)(nil),             // 11: warren.v1.ExecInput
+	(*ExecExit)(nil),              // 12: warren.v1.ExecExit
+	(*ExecOutput)(nil),            // 13: warren.v1.ExecOutput
+	(*Meta)(nil),                  // 14: warren.v1.Meta
+	(*ContainerSpec)(nil),         // 15: warren.v1.ContainerSpec
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*Filter)(nil),                // 17: warren.v1.Filter
+	(*Ref)(nil),                   // 18: warren.v1.Ref
+	(*EnvVar)(nil),                // 19: warren.v1.EnvVar
 }
 var file_warren_v1_task_proto_depIdxs = []int32{
-	13, // 0: warren.v1.Task.meta:type_name -> warren.v1.Meta
-	14, // 1: warren.v1.Task.container:type_name -> warren.v1.ContainerSpec
-	2,  // 2: warren.v1.Task.volumes:type_name -> warren.v1.VolumePin
-	3,  // 3: warren.v1.Task.secrets:type_name -> warren.v1.SecretPin
+	14, // 0: warren.v1.Task.meta:type_name -> warren.v1.Meta
+	15, // 1: warren.v1.Task.container:type_name -> warren.v1.ContainerSpec
+	3,  // 2: warren.v1.Task.volumes:type_name -> warren.v1.VolumePin
+	4,  // 3: warren.v1.Task.secrets:type_name -> warren.v1.SecretPin
 	0,  // 4: warren.v1.Task.desired:type_name -> warren.v1.DesiredState
-	5,  // 5: warren.v1.Task.status:type_name -> warren.v1.TaskStatus
+	6,  // 5: warren.v1.Task.status:type_name -> warren.v1.TaskStatus
 	1,  // 6: warren.v1.TaskStatus.state:type_name -> warren.v1.TaskState
-	15, // 7: warren.v1.TaskStatus.state_since:type_name -> google.protobuf.Timestamp
-	15, // 8: warren.v1.TaskStatus.started_at:type_name -> google.protobuf.Timestamp
-	15, // 9: warren.v1.TaskStatus.finished_at:type_name -> google.protobuf.Timestamp
-	16, // 10: warren.v1.ListTasksRequest.filter:type_name -> warren.v1.Filter
-	4,  // 11: warren.v1.ListTasksResponse.tasks:type_name -> warren.v1.Task
-	17, // 12: warren.v1.ExecStart.task:type_name -> warren.v1.Ref
-	18, // 13: warren.v1.ExecStart.env:type_name -> warren.v1.EnvVar
-	9,  // 14: warren.v1.ExecStart.size:type_name -> warren.v1.TerminalSize
-	8,  // 15: warren.v1.ExecInput.start:type_name -> warren.v1.ExecStart
-	9,  // 16: warren.v1.ExecInput.resize:type_name -> warren.v1.TerminalSize
-	11, // 17: warren.v1.ExecOutput.exit:type_name -> warren.v1.ExecExit
-	17, // 18: warren.v1.Tasks.GetTask:input_type -> warren.v1.Ref
-	6,  // 19: warren.v1.Tasks.ListTasks:input_type -> warren.v1.ListTasksRequest
-	10, // 20: warren.v1.Tasks.ExecTask:input_type -> warren.v1.ExecInput
-	4,  // 21: warren.v1.Tasks.GetTask:output_type -> warren.v1.Task
-	7,  // 22: warren.v1.Tasks.ListTasks:output_type -> warren.v1.ListTasksResponse
-	12, // 23: warren.v1.Tasks.ExecTask:output_type -> warren.v1.ExecOutput
-	21, // [21:24] is the sub-list for method output_type
-	18, // [18:21] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	16, // 7: warren.v1.TaskStatus.state_since:type_name -> google.protobuf.Timestamp
+	16, // 8: warren.v1.TaskStatus.started_at:type_name -> google.protobuf.Timestamp
+	16, // 9: warren.v1.TaskStatus.finished_at:type_name -> google.protobuf.Timestamp
+	2,  // 10: warren.v1.TaskStatus.health:type_name -> warren.v1.Health
+	17, // 11: warren.v1.ListTasksRequest.filter:type_name -> warren.v1.Filter
+	5,  // 12: warren.v1.ListTasksResponse.tasks:type_name -> warren.v1.Task
+	18, // 13: warren.v1.ExecStart.task:type_name -> warren.v1.Ref
+	19, // 14: warren.v1.ExecStart.env:type_name -> warren.v1.EnvVar
+	10, // 15: warren.v1.ExecStart.size:type_name -> warren.v1.TerminalSize
+	9,  // 16: warren.v1.ExecInput.start:type_name -> warren.v1.ExecStart
+	10, // 17: warren.v1.ExecInput.resize:type_name -> warren.v1.TerminalSize
+	12, // 18: warren.v1.ExecOutput.exit:type_name -> warren.v1.ExecExit
+	18, // 19: warren.v1.Tasks.GetTask:input_type -> warren.v1.Ref
+	7,  // 20: warren.v1.Tasks.ListTasks:input_type -> warren.v1.ListTasksRequest
+	11, // 21: warren.v1.Tasks.ExecTask:input_type -> warren.v1.ExecInput
+	5,  // 22: warren.v1.Tasks.GetTask:output_type -> warren.v1.Task
+	8,  // 23: warren.v1.Tasks.ListTasks:output_type -> warren.v1.ListTasksResponse
+	13, // 24: warren.v1.Tasks.ExecTask:output_type -> warren.v1.ExecOutput
+	22, // [22:25] is the sub-list for method output_type
+	19, // [19:22] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_task_proto_init() }
@@ -1328,7 +1416,7 @@ func file_warren_v1_task_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_task_proto_rawDesc), len(file_warren_v1_task_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
