@@ -30,6 +30,9 @@ func DefaultContainer(c *warrenv1.ContainerSpec) {
 		}
 	}
 	c.Env = lastOfEach(c.Env)
+	DefaultHealth(c.Health)
+	DefaultResources(c)
+	defaultCapabilities(c)
 }
 
 // lastOfEach keeps the last of several variables with the same name, where the
@@ -60,6 +63,7 @@ func ValidateContainer(service string, c *warrenv1.ContainerSpec) error {
 	}
 	checks := []func(string, *warrenv1.ContainerSpec) error{
 		validateArgs, validateEnv, validateUser, validateStop, validateNetwork, validateVolumes, validateSecrets,
+		validateHealth, validateResources, validateRestart, validateCapabilities,
 	}
 	for _, check := range checks {
 		if err := check(service, c); err != nil {

@@ -271,9 +271,11 @@ type HealthCheck struct {
 	// A check that takes longer has failed, and its command is killed; 5 s when
 	// unset.
 	Timeout *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	// So many failures in a row are unhealthy; 3 when 0.
+	// So many failures in a row are unhealthy; 3 when 0. Until the first success
+	// a container is checked more often, and is unhealthy when it had none within
+	// the start period and as many intervals.
 	Retries uint32 `protobuf:"varint,6,opt,name=retries,proto3" json:"retries,omitempty"`
-	// Failures within this time after the start do not count; 0 when unset.
+	// How long the container may take to come up; 0 when unset.
 	StartPeriod   *durationpb.Duration `protobuf:"bytes,7,opt,name=start_period,json=startPeriod,proto3" json:"start_period,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
