@@ -25,14 +25,16 @@ func baseTLS() *tls.Config {
 
 // ServerTLS demands a valid certificate of the source's cluster from everybody
 // who connects, and shows the source's own, which must be a manager's. What
-// the peer may do is decided by its PeerIdentity.
-func ServerTLS(source *CertificateSource) *tls.Config {
+// the peer may do is decided by its PeerIdentity. Beside HTTP/2 a client may
+// ask for one of the other protocols.
+func ServerTLS(source *CertificateSource, others ...string) *tls.Config {
 	outer := baseTLS()
 	outer.ClientAuth = tls.RequireAndVerifyClientCert
 	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		c := source.Current()
 		inner := baseTLS()
 		inner.Time = source.now
+		inner.NextProtos = append(inner.NextProtos, others...)
 		inner.Certificates = []tls.Certificate{c.tls}
 		inner.ClientAuth = tls.RequireAndVerifyClientCert
 		inner.ClientCAs = c.roots
@@ -49,13 +51,18 @@ func ServerTLS(source *CertificateSource) *tls.Config {
 }
 
 // ClientTLS is for nodes: it shows the source's certificate and accepts any
-// manager of its cluster, and nobody else.
-func ClientTLS(source *CertificateSource) *tls.Config {
-	return clientTLS(source.now, func(*x509.Certificate) (*Credential, error) {
+// manager of its cluster, and nobody else. It asks for HTTP/2, or instead for
+// the protocols that are named.
+func ClientTLS(source *CertificateSource, instead ...string) *tls.Config {
+	config := clientTLS(source.now, func(*x509.Certificate) (*Credential, error) {
 		return source.Current(), nil
 	}, func(*tls.CertificateRequestInfo) (*Credential, error) {
 		return source.Current(), nil
 	})
+	if len(instead) > 0 {
+		config.NextProtos = instead
+	}
+	return config
 }
 
 // clientTLS verifies a server by itself: there is no host name to check, and

@@ -31,6 +31,7 @@ func finishAdoption(raftDir string) error {
 type adoption struct {
 	found
 	raftDir, nodeID string
+	address         raft.ServerAddress
 	// term is at least every term that the old directory has seen.
 	term    uint64
 	segment int
@@ -86,8 +87,8 @@ func (a adoption) seed(dir string, at position) error {
 	}
 	defer os.Remove(content.Name())
 	defer content.Close()
-	_, transport := raft.NewInmemTransport(raft.ServerAddress(a.nodeID))
-	sink, err := snapshots.Create(raft.SnapshotVersionMax, at.index, at.term, alone(a.nodeID), at.index, transport)
+	_, transport := raft.NewInmemTransport(a.address)
+	sink, err := snapshots.Create(raft.SnapshotVersionMax, at.index, at.term, alone(a.nodeID, a.address), at.index, transport)
 	if err != nil {
 		return err
 	}
@@ -119,6 +120,6 @@ func (a adoption) moved(path string, at position) (*os.File, error) {
 }
 
 // alone is the configuration of a cluster of one manager.
-func alone(nodeID string) raft.Configuration {
-	return raft.Configuration{Servers: []raft.Server{{ID: raft.ServerID(nodeID), Address: raft.ServerAddress(nodeID)}}}
+func alone(nodeID string, address raft.ServerAddress) raft.Configuration {
+	return raft.Configuration{Servers: []raft.Server{{ID: raft.ServerID(nodeID), Address: address}}}
 }

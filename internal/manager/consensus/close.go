@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -15,6 +16,7 @@ func (c *Consensus) Close() error {
 // release lets go of what is open, also when Open failed half way.
 func (c *Consensus) release() error {
 	var failed []error
+	c.handOver()
 	c.cancel() // a commit that cannot succeed must not keep Raft from ending
 	c.tasks.Wait()
 	if c.raft != nil {
@@ -31,6 +33,23 @@ func (c *Consensus) release() error {
 		failed = append(failed, c.leaveMark())
 	}
 	return errors.Join(append(failed, unlock(c.lock))...)
+}
+
+// handOver has another manager lead, so that the others need not find out that
+// this one is gone. Best effort: they would.
+func (c *Consensus) handOver() {
+	if c.raft == nil || !c.IsLeader() {
+		return
+	}
+	servers, err := c.servers()
+	if err != nil || voters(servers) < 2 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*heartbeatTimeout)
+	defer cancel()
+	if err := c.TransferLeadership(ctx); err != nil {
+		c.log.Info("leadership was not handed over", "error", err)
+	}
 }
 
 func (c *Consensus) leaveMark() error {

@@ -24,8 +24,9 @@ type Options struct {
 	// BootID names this boot of the machine; the kernel's own when empty.
 	BootID string
 	Logger *slog.Logger
-	// Transport speaks to other managers; nil for a manager that is alone.
-	Transport raft.Transport
+	// Transport speaks to other managers, who reach this one at its LocalAddr;
+	// nil for a manager that stays alone. Close closes it.
+	Transport Transport
 	// Reserve is how many bytes are set aside for a full disk; 0 for the
 	// default of 64 MiB or an eighth of the disk, whichever is less.
 	Reserve int64
@@ -37,6 +38,11 @@ type Options struct {
 const (
 	defaultSnapshotEvery = 8192
 	keepSnapshots        = 2
+	// A manager that hears nothing of the leader for one to two of these asks to
+	// be elected; a leader that a majority does not answer for leaseTimeout
+	// steps down. Heartbeats come ten times as often.
+	heartbeatTimeout = 400 * time.Millisecond
+	leaseTimeout     = 300 * time.Millisecond
 	// maxBatch bounds the entries that share one fsync.
 	maxBatch = 256
 )
@@ -58,7 +64,9 @@ type Consensus struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 
-	terms terms
+	terms    terms
+	progress progress
+	address  raft.ServerAddress
 
 	closing  sync.Once
 	closed   chan struct{} // once Raft has shut down
@@ -123,6 +131,11 @@ func (c *Consensus) open(stop context.Context, o Options) error {
 	if err := finishAdoption(c.raftDir()); err != nil {
 		return err
 	}
+	transport := o.Transport
+	if transport == nil {
+		_, transport = raft.NewInmemTransport(raft.ServerAddress(c.nodeID))
+	}
+	c.address = transport.LocalAddr()
 	f, err := look(c.databasePath(), c.raftDir(), c.bootID)
 	if err != nil {
 		return err
@@ -133,15 +146,11 @@ func (c *Consensus) open(stop context.Context, o Options) error {
 	if c.machine, err = c.begin(stop, f.lineage); err != nil {
 		return err
 	}
-	transport := o.Transport
-	if transport == nil {
-		_, transport = raft.NewInmemTransport(raft.ServerAddress(c.nodeID))
-	}
 	config, err := c.config(o)
 	if err != nil {
 		return err
 	}
-	if c.raft, err = raft.NewRaft(config, c.machine, c.logs, c.logs, c.snapshots, transport); err != nil {
+	if c.raft, err = raft.NewRaft(config, c.machine, c.logs, c.logs, c.snapshots, listening{transport, &c.progress}); err != nil {
 		return err
 	}
 	return c.checkNode()
@@ -175,6 +184,11 @@ func (c *Consensus) config(o Options) (*raft.Config, error) {
 		config.SnapshotThreshold = defaultSnapshotEvery
 	}
 	config.TrailingLogs = 1024 // for managers that lag behind
+	config.HeartbeatTimeout = heartbeatTimeout
+	config.ElectionTimeout = heartbeatTimeout
+	config.LeaderLeaseTimeout = leaseTimeout
+	// One that is no longer a member stays a quiet one until it is told to end.
+	config.ShutdownOnRemove = false
 	// A database that is ahead of the snapshots needs none of them.
 	config.NoSnapshotRestoreOnStart = len(list) > 0 && c.machine.applied.Load() >= list[0].Index
 	if o.Transport == nil {

@@ -74,7 +74,7 @@ func (c *Consensus) Bootstrapped() (bool, error) {
 
 // Bootstrap makes this manager the only one of a new cluster.
 func (c *Consensus) Bootstrap() error {
-	err := c.raft.BootstrapCluster(alone(c.nodeID)).Error()
+	err := c.raft.BootstrapCluster(alone(c.nodeID, c.address)).Error()
 	if errors.Is(err, raft.ErrCantBootstrap) {
 		return fmt.Errorf("%s belongs to a cluster already", c.dir)
 	}
@@ -90,9 +90,29 @@ func (c *Consensus) Leader() string {
 	return string(id)
 }
 
+// LeaderAddress is host:port of the leader that this manager knows of, or
+// empty.
+func (c *Consensus) LeaderAddress() string {
+	address, _ := c.raft.LeaderWithID()
+	return string(address)
+}
+
+// keepAddress tells the others where this manager is now, once it leads: it may
+// have been set up elsewhere, or restored from a file of another address.
+func (c *Consensus) keepAddress(ctx context.Context) error {
+	servers, err := c.servers()
+	if err != nil {
+		return err
+	}
+	if me := find(servers, c.nodeID); me == nil || me.Address == c.address {
+		return nil
+	}
+	return c.changeTo(ctx, c.raft.AddVoter, c.nodeID, string(c.address))
+}
+
 // WaitLeading returns once this manager leads and its state is up to date.
 func (c *Consensus) WaitLeading(ctx context.Context) error {
-	changes, stop := c.observe()
+	changes, stop := c.Leadership()
 	defer stop()
 	for {
 		if c.Barrier(ctx) == nil {
@@ -114,6 +134,9 @@ func (c *Consensus) WhileLeading(ctx context.Context, work func(ctx context.Cont
 		if c.WaitLeading(ctx) != nil {
 			return nil
 		}
+		if err := c.keepAddress(ctx); err != nil {
+			c.log.Warn("the other managers do not know this one's address", "address", c.address, "error", err)
+		}
 		if err := c.whileLeading(ctx, work); err != nil {
 			return err
 		}
@@ -121,7 +144,7 @@ func (c *Consensus) WhileLeading(ctx context.Context, work func(ctx context.Cont
 }
 
 func (c *Consensus) whileLeading(ctx context.Context, work func(ctx context.Context) error) error {
-	changes, stop := c.observe()
+	changes, stop := c.Leadership()
 	defer stop()
 	term := c.raft.CurrentTerm()
 	leading, cancel := context.WithCancel(ctx)
@@ -144,8 +167,8 @@ func (c *Consensus) whileLeading(ctx context.Context, work func(ctx context.Cont
 	}
 }
 
-// observe signals changes of leadership, coalesced.
-func (c *Consensus) observe() (changes <-chan struct{}, stop func()) {
+// Leadership signals changes of who leads, coalesced, until stop is called.
+func (c *Consensus) Leadership() (changes <-chan struct{}, stop func()) {
 	wake := make(chan struct{}, 1)
 	observer := raft.NewObserver(nil, false, func(o *raft.Observation) bool {
 		switch o.Data.(type) {

@@ -214,6 +214,9 @@ func (m *machine) Restore(snapshot io.ReadCloser) error {
 	if err := verify(fresh); err != nil {
 		return fmt.Errorf("a snapshot is damaged: %w", err)
 	}
+	if err := m.stamp(fresh); err != nil {
+		return err
+	}
 
 	m.file.Lock()
 	err := m.replace(fresh)
@@ -222,6 +225,18 @@ func (m *machine) Restore(snapshot io.ReadCloser) error {
 		m.notify(nil)
 	}
 	return err
+}
+
+// stamp writes this run's lineage to a file that came from a snapshot, perhaps
+// another manager's: it must never lie in the place of warren.db without it,
+// or it would look like a copy that a person has put there.
+func (m *machine) stamp(path string) error {
+	db, err := openDatabase(path)
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bolt.Tx) error { return writeLineage(tx, m.lineage) })
+	return errors.Join(err, db.Sync(), db.Close())
 }
 
 // replace puts a new file in the place of the open one.
