@@ -63,7 +63,7 @@ start_node() {
   "$binary" "$@" >>"$dir/node.log" 2>&1 &
   node=$!
   for _ in $(seq 300); do
-    quietly node list >/dev/null 2>&1 && return 0
+    quietly node list 2>/dev/null | grep -q ' ready ' && return 0
     kill -0 "$node" 2>/dev/null || { echo "The node ended." >&2; return 1; }
     sleep 0.1
   done

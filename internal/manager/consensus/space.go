@@ -56,16 +56,11 @@ func newSpace(dir string, reserve int64, log *slog.Logger) (*space, error) {
 	if err := s.look(); err != nil {
 		return nil, err
 	}
-	return s, s.makeRoomToStart()
-}
-
-// makeRoomToStart gives a start on a full disk what it needs to write.
-func (s *space) makeRoomToStart() error {
-	free, err := s.free()
-	if err != nil || free >= s.low {
-		return err
+	// A start writes too; should even that not fit, it says so itself.
+	if err := s.makeRoom(s.low); err != nil && !errors.Is(err, store.ErrDiskFull) {
+		return nil, err
 	}
-	return s.giveUp(s.low - free)
+	return s, nil
 }
 
 // segment is the size of the log's files, by the size of the reserve that has
@@ -86,15 +81,9 @@ func (s *space) admit(bytes int64, reclaim bool) (release func(), err error) {
 	switch {
 	case !reclaim && (s.full || free-need < s.low):
 		return nil, store.ErrDiskFull
-	case free < need+int64(s.segment()):
-		if err := s.giveUp(need + int64(s.segment()) - free); err != nil {
+	case reclaim:
+		if err := s.makeRoom(need); err != nil {
 			return nil, err
-		}
-		if free, err = s.free(); err != nil {
-			return nil, err
-		}
-		if free < need {
-			return nil, store.ErrDiskFull
 		}
 	}
 	s.coming += bytes
@@ -182,12 +171,36 @@ func (s *space) setAside() error {
 	return f.Close()
 }
 
-// giveUp shrinks the reserve by that many bytes, or by all it has.
-func (s *space) giveUp(bytes int64) error {
-	held := s.held()
-	if held == 0 {
-		return nil
+// makeRoom gives up as much of the reserve as it takes to have need bytes free,
+// and a segment of the log beside. ErrDiskFull when all of it is not enough.
+func (s *space) makeRoom(need int64) error {
+	want := need + int64(s.segment())
+	for {
+		free, err := s.free()
+		if err != nil || free >= want {
+			return err
+		}
+		held := s.held()
+		if held == 0 {
+			return s.lastBytes(need)
+		}
+		left := max(0, held-max(want-free, int64(s.segment())))
+		s.log.Warn("the disk is full: giving up reserved space for a deletion", "bytes", held-left, "left", left)
+		if err := os.Truncate(s.path(), left); err != nil {
+			return err
+		}
 	}
-	s.log.Warn("the disk is full: giving up reserved space for a deletion", "bytes", min(bytes, held), "left", max(0, held-bytes))
-	return os.Truncate(s.path(), max(0, held-bytes))
+}
+
+// lastBytes looks at what the filesystem keeps for root (ext4 a twentieth):
+// where something else of root's has filled the disk, that is all there is.
+func (s *space) lastBytes(need int64) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(s.dir, &fs); err != nil {
+		return fmt.Errorf("look at the disk of %s: %w", s.dir, err)
+	}
+	if int64(fs.Bfree)*fs.Bsize < need {
+		return store.ErrDiskFull
+	}
+	return nil
 }
