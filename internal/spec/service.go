@@ -14,10 +14,18 @@ func DefaultService(r *warrenv1.CreateServiceRequest) {
 	if r.Spec == nil {
 		r.Spec = &warrenv1.ServiceSpec{}
 	}
-	if r.Spec.Container == nil {
-		r.Spec.Container = &warrenv1.ContainerSpec{}
+	DefaultServiceSpec(r.Spec)
+}
+
+// DefaultServiceSpec fills in what a spec left out.
+func DefaultServiceSpec(s *warrenv1.ServiceSpec) {
+	if s.Container == nil {
+		s.Container = &warrenv1.ContainerSpec{}
 	}
-	DefaultContainer(r.Spec.Container)
+	if s.Update == nil {
+		s.Update = &warrenv1.UpdateRules{}
+	}
+	DefaultContainer(s.Container)
 }
 
 // ValidateService checks a request that went through DefaultService.
@@ -31,10 +39,18 @@ func ValidateService(r *warrenv1.CreateServiceRequest) error {
 	if err := Labels(r.GetLabels()); err != nil {
 		return err
 	}
-	if err := Replicas(r.GetName(), r.GetSpec().GetReplicas()); err != nil {
+	return ValidateServiceSpec(r.GetName(), r.GetSpec())
+}
+
+// ValidateServiceSpec checks what a service, new or not, is to be.
+func ValidateServiceSpec(service string, s *warrenv1.ServiceSpec) error {
+	if err := Replicas(service, s.GetReplicas()); err != nil {
 		return err
 	}
-	return ValidateContainer(r.GetName(), r.GetSpec().GetContainer())
+	if err := validateUpdate(service, s); err != nil {
+		return err
+	}
+	return ValidateContainer(service, s.GetContainer())
 }
 
 // Replicas checks how many tasks a service is to have.

@@ -64,3 +64,5 @@ func enumWord(name, prefix string) string {
 	}
 	return word
 }
+
+func dashed(word string) string { return strings.ReplaceAll(word, "_", "-") }

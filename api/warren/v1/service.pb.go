@@ -9,6 +9,7 @@ package warrenv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -21,6 +22,181 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// UpdateOrder is what happens first when a task is replaced by one of a newer
+// spec.
+type UpdateOrder int32
+
+const (
+	// START_FIRST, unless the tasks would get in each other's way: then
+	// STOP_FIRST.
+	UpdateOrder_UPDATE_ORDER_UNSPECIFIED UpdateOrder = 0
+	UpdateOrder_UPDATE_ORDER_START_FIRST UpdateOrder = 1
+	UpdateOrder_UPDATE_ORDER_STOP_FIRST  UpdateOrder = 2
+)
+
+// Enum value maps for UpdateOrder.
+var (
+	UpdateOrder_name = map[int32]string{
+		0: "UPDATE_ORDER_UNSPECIFIED",
+		1: "UPDATE_ORDER_START_FIRST",
+		2: "UPDATE_ORDER_STOP_FIRST",
+	}
+	UpdateOrder_value = map[string]int32{
+		"UPDATE_ORDER_UNSPECIFIED": 0,
+		"UPDATE_ORDER_START_FIRST": 1,
+		"UPDATE_ORDER_STOP_FIRST":  2,
+	}
+)
+
+func (x UpdateOrder) Enum() *UpdateOrder {
+	p := new(UpdateOrder)
+	*p = x
+	return p
+}
+
+func (x UpdateOrder) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UpdateOrder) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_service_proto_enumTypes[0].Descriptor()
+}
+
+func (UpdateOrder) Type() protoreflect.EnumType {
+	return &file_warren_v1_service_proto_enumTypes[0]
+}
+
+func (x UpdateOrder) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UpdateOrder.Descriptor instead.
+func (UpdateOrder) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{0}
+}
+
+// FailureAction is what an update does when a new task fails.
+type FailureAction int32
+
+const (
+	// PAUSE.
+	FailureAction_FAILURE_ACTION_UNSPECIFIED FailureAction = 0
+	// Leave everything as it is, for a person to decide.
+	FailureAction_FAILURE_ACTION_PAUSE FailureAction = 1
+	// Give the service its earlier spec again.
+	FailureAction_FAILURE_ACTION_ROLLBACK FailureAction = 2
+	FailureAction_FAILURE_ACTION_CONTINUE FailureAction = 3
+)
+
+// Enum value maps for FailureAction.
+var (
+	FailureAction_name = map[int32]string{
+		0: "FAILURE_ACTION_UNSPECIFIED",
+		1: "FAILURE_ACTION_PAUSE",
+		2: "FAILURE_ACTION_ROLLBACK",
+		3: "FAILURE_ACTION_CONTINUE",
+	}
+	FailureAction_value = map[string]int32{
+		"FAILURE_ACTION_UNSPECIFIED": 0,
+		"FAILURE_ACTION_PAUSE":       1,
+		"FAILURE_ACTION_ROLLBACK":    2,
+		"FAILURE_ACTION_CONTINUE":    3,
+	}
+)
+
+func (x FailureAction) Enum() *FailureAction {
+	p := new(FailureAction)
+	*p = x
+	return p
+}
+
+func (x FailureAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FailureAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_service_proto_enumTypes[1].Descriptor()
+}
+
+func (FailureAction) Type() protoreflect.EnumType {
+	return &file_warren_v1_service_proto_enumTypes[1]
+}
+
+func (x FailureAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FailureAction.Descriptor instead.
+func (FailureAction) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{1}
+}
+
+// UpdateState is how far the update of a service is.
+type UpdateState int32
+
+const (
+	// It was never updated.
+	UpdateState_UPDATE_STATE_UNSPECIFIED UpdateState = 0
+	UpdateState_UPDATE_STATE_UPDATING    UpdateState = 1
+	// A new task failed; nothing goes on before the next update or rollback.
+	UpdateState_UPDATE_STATE_PAUSED    UpdateState = 2
+	UpdateState_UPDATE_STATE_COMPLETED UpdateState = 3
+	// A new task failed, and the earlier spec is coming back.
+	UpdateState_UPDATE_STATE_ROLLING_BACK UpdateState = 4
+	UpdateState_UPDATE_STATE_ROLLED_BACK  UpdateState = 5
+	// A task of the earlier spec failed too.
+	UpdateState_UPDATE_STATE_ROLLBACK_PAUSED UpdateState = 6
+)
+
+// Enum value maps for UpdateState.
+var (
+	UpdateState_name = map[int32]string{
+		0: "UPDATE_STATE_UNSPECIFIED",
+		1: "UPDATE_STATE_UPDATING",
+		2: "UPDATE_STATE_PAUSED",
+		3: "UPDATE_STATE_COMPLETED",
+		4: "UPDATE_STATE_ROLLING_BACK",
+		5: "UPDATE_STATE_ROLLED_BACK",
+		6: "UPDATE_STATE_ROLLBACK_PAUSED",
+	}
+	UpdateState_value = map[string]int32{
+		"UPDATE_STATE_UNSPECIFIED":     0,
+		"UPDATE_STATE_UPDATING":        1,
+		"UPDATE_STATE_PAUSED":          2,
+		"UPDATE_STATE_COMPLETED":       3,
+		"UPDATE_STATE_ROLLING_BACK":    4,
+		"UPDATE_STATE_ROLLED_BACK":     5,
+		"UPDATE_STATE_ROLLBACK_PAUSED": 6,
+	}
+)
+
+func (x UpdateState) Enum() *UpdateState {
+	p := new(UpdateState)
+	*p = x
+	return p
+}
+
+func (x UpdateState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UpdateState) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_service_proto_enumTypes[2].Descriptor()
+}
+
+func (UpdateState) Type() protoreflect.EnumType {
+	return &file_warren_v1_service_proto_enumTypes[2]
+}
+
+func (x UpdateState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UpdateState.Descriptor instead.
+func (UpdateState) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{2}
+}
 
 type LogEntry_Stream int32
 
@@ -55,11 +231,11 @@ func (x LogEntry_Stream) String() string {
 }
 
 func (LogEntry_Stream) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_v1_service_proto_enumTypes[0].Descriptor()
+	return file_warren_v1_service_proto_enumTypes[3].Descriptor()
 }
 
 func (LogEntry_Stream) Type() protoreflect.EnumType {
-	return &file_warren_v1_service_proto_enumTypes[0]
+	return &file_warren_v1_service_proto_enumTypes[3]
 }
 
 func (x LogEntry_Stream) Number() protoreflect.EnumNumber {
@@ -68,13 +244,16 @@ func (x LogEntry_Stream) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LogEntry_Stream.Descriptor instead.
 func (LogEntry_Stream) EnumDescriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{10, 0}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{17, 0}
 }
 
 type ServiceSpec struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Container     *ContainerSpec         `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
-	Replicas      uint32                 `protobuf:"varint,2,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Container *ContainerSpec         `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	Replicas  uint32                 `protobuf:"varint,2,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	Update    *UpdateRules           `protobuf:"bytes,10,opt,name=update,proto3" json:"update,omitempty"`
+	// How many earlier specs are kept; 10 when unset.
+	History       *uint32 `protobuf:"varint,11,opt,name=history,proto3,oneof" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -123,12 +302,301 @@ func (x *ServiceSpec) GetReplicas() uint32 {
 	return 0
 }
 
+func (x *ServiceSpec) GetUpdate() *UpdateRules {
+	if x != nil {
+		return x.Update
+	}
+	return nil
+}
+
+func (x *ServiceSpec) GetHistory() uint32 {
+	if x != nil && x.History != nil {
+		return *x.History
+	}
+	return 0
+}
+
+// UpdateRules say how a service's tasks are replaced when its container
+// changes.
+type UpdateRules struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tasks that are replaced at once; 0 is all of them, 1 when unset.
+	Parallelism *uint32 `protobuf:"varint,1,opt,name=parallelism,proto3,oneof" json:"parallelism,omitempty"`
+	// From one replacement's success to the next one's start; 0 when unset.
+	Delay         *durationpb.Duration `protobuf:"bytes,2,opt,name=delay,proto3" json:"delay,omitempty"`
+	Order         UpdateOrder          `protobuf:"varint,3,opt,name=order,proto3,enum=warren.v1.UpdateOrder" json:"order,omitempty"`
+	FailureAction FailureAction        `protobuf:"varint,4,opt,name=failure_action,json=failureAction,proto3,enum=warren.v1.FailureAction" json:"failure_action,omitempty"`
+	// For how long a new task must be up to count as a success; 5 s when unset.
+	Monitor       *durationpb.Duration `protobuf:"bytes,5,opt,name=monitor,proto3" json:"monitor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateRules) Reset() {
+	*x = UpdateRules{}
+	mi := &file_warren_v1_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateRules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateRules) ProtoMessage() {}
+
+func (x *UpdateRules) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateRules.ProtoReflect.Descriptor instead.
+func (*UpdateRules) Descriptor() ([]byte, []int) {
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *UpdateRules) GetParallelism() uint32 {
+	if x != nil && x.Parallelism != nil {
+		return *x.Parallelism
+	}
+	return 0
+}
+
+func (x *UpdateRules) GetDelay() *durationpb.Duration {
+	if x != nil {
+		return x.Delay
+	}
+	return nil
+}
+
+func (x *UpdateRules) GetOrder() UpdateOrder {
+	if x != nil {
+		return x.Order
+	}
+	return UpdateOrder_UPDATE_ORDER_UNSPECIFIED
+}
+
+func (x *UpdateRules) GetFailureAction() FailureAction {
+	if x != nil {
+		return x.FailureAction
+	}
+	return FailureAction_FAILURE_ACTION_UNSPECIFIED
+}
+
+func (x *UpdateRules) GetMonitor() *durationpb.Duration {
+	if x != nil {
+		return x.Monitor
+	}
+	return nil
+}
+
+// ServiceUpdate is how far a service's last update is. It is stored apart from
+// the service: this is what the manager observes, that is what a person wants.
+type ServiceUpdate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which of the service's rollouts it is about.
+	Rollout uint64      `protobuf:"varint,1,opt,name=rollout,proto3" json:"rollout,omitempty"`
+	State   UpdateState `protobuf:"varint,2,opt,name=state,proto3,enum=warren.v1.UpdateState" json:"state,omitempty"`
+	// Why it is paused or rolled back.
+	Message    string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	StartedAt  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	FinishedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
+	// The revision that a failure leads back to.
+	FromRevision uint64 `protobuf:"varint,6,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
+	// Filled in when it is read: how many of the tasks are replaced for good, and
+	// in which order they are.
+	Done          uint32      `protobuf:"varint,10,opt,name=done,proto3" json:"done,omitempty"`
+	Order         UpdateOrder `protobuf:"varint,11,opt,name=order,proto3,enum=warren.v1.UpdateOrder" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceUpdate) Reset() {
+	*x = ServiceUpdate{}
+	mi := &file_warren_v1_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceUpdate) ProtoMessage() {}
+
+func (x *ServiceUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceUpdate.ProtoReflect.Descriptor instead.
+func (*ServiceUpdate) Descriptor() ([]byte, []int) {
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ServiceUpdate) GetRollout() uint64 {
+	if x != nil {
+		return x.Rollout
+	}
+	return 0
+}
+
+func (x *ServiceUpdate) GetState() UpdateState {
+	if x != nil {
+		return x.State
+	}
+	return UpdateState_UPDATE_STATE_UNSPECIFIED
+}
+
+func (x *ServiceUpdate) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *ServiceUpdate) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *ServiceUpdate) GetFinishedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FinishedAt
+	}
+	return nil
+}
+
+func (x *ServiceUpdate) GetFromRevision() uint64 {
+	if x != nil {
+		return x.FromRevision
+	}
+	return 0
+}
+
+func (x *ServiceUpdate) GetDone() uint32 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *ServiceUpdate) GetOrder() UpdateOrder {
+	if x != nil {
+		return x.Order
+	}
+	return UpdateOrder_UPDATE_ORDER_UNSPECIFIED
+}
+
+// ServiceRevision is a service's spec as it once was.
+type ServiceRevision struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Revision    uint64                 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	SpecVersion uint64                 `protobuf:"varint,2,opt,name=spec_version,json=specVersion,proto3" json:"spec_version,omitempty"`
+	Spec        *ServiceSpec           `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
+	Labels      map[string]string      `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	CreatedAt   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// What made it: "created", "updated", "scaled to 3", …
+	Change        string `protobuf:"bytes,6,opt,name=change,proto3" json:"change,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceRevision) Reset() {
+	*x = ServiceRevision{}
+	mi := &file_warren_v1_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceRevision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceRevision) ProtoMessage() {}
+
+func (x *ServiceRevision) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceRevision.ProtoReflect.Descriptor instead.
+func (*ServiceRevision) Descriptor() ([]byte, []int) {
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ServiceRevision) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *ServiceRevision) GetSpecVersion() uint64 {
+	if x != nil {
+		return x.SpecVersion
+	}
+	return 0
+}
+
+func (x *ServiceRevision) GetSpec() *ServiceSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *ServiceRevision) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *ServiceRevision) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *ServiceRevision) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
 // Service is what the user wants to run.
 type Service struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Meta  *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	Spec  *ServiceSpec           `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
-	// Counts from 1, up with every change of spec.container.
+	// The revision that brought the container as it is; tasks of another one are
+	// replaced.
 	SpecVersion uint64 `protobuf:"varint,3,opt,name=spec_version,json=specVersion,proto3" json:"spec_version,omitempty"`
 	// Stopped by a person or by a forced deletion of what it needs; its tasks
 	// are stopped and stay so until it is started.
@@ -136,9 +604,17 @@ type Service struct {
 	StoppedReason string `protobuf:"bytes,5,opt,name=stopped_reason,json=stoppedReason,proto3" json:"stopped_reason,omitempty"`
 	// Set when its deletion was asked for; the row goes with its last task.
 	DeletedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=deleted_at,json=deletedAt,proto3" json:"deleted_at,omitempty"`
+	// Counts the specs that the service has had, from 1.
+	Revision uint64 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Counts the updates that were asked for.
+	Rollout uint64 `protobuf:"varint,8,opt,name=rollout,proto3" json:"rollout,omitempty"`
+	// When the present revision was made, and what made it.
+	RevisedAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=revised_at,json=revisedAt,proto3" json:"revised_at,omitempty"`
+	Change    string                 `protobuf:"bytes,14,opt,name=change,proto3" json:"change,omitempty"`
 	// Filled in when a service is read.
-	Tasks   []*Task `protobuf:"bytes,10,rep,name=tasks,proto3" json:"tasks,omitempty"`
-	Running uint32  `protobuf:"varint,11,opt,name=running,proto3" json:"running,omitempty"`
+	Update  *ServiceUpdate `protobuf:"bytes,15,opt,name=update,proto3" json:"update,omitempty"`
+	Tasks   []*Task        `protobuf:"bytes,10,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	Running uint32         `protobuf:"varint,11,opt,name=running,proto3" json:"running,omitempty"`
 	// What a person should know, such as why a task does not run.
 	Warnings      []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -147,7 +623,7 @@ type Service struct {
 
 func (x *Service) Reset() {
 	*x = Service{}
-	mi := &file_warren_v1_service_proto_msgTypes[1]
+	mi := &file_warren_v1_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -159,7 +635,7 @@ func (x *Service) String() string {
 func (*Service) ProtoMessage() {}
 
 func (x *Service) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_service_proto_msgTypes[1]
+	mi := &file_warren_v1_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -172,7 +648,7 @@ func (x *Service) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Service.ProtoReflect.Descriptor instead.
 func (*Service) Descriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{1}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Service) GetMeta() *Meta {
@@ -217,6 +693,41 @@ func (x *Service) GetDeletedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Service) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Service) GetRollout() uint64 {
+	if x != nil {
+		return x.Rollout
+	}
+	return 0
+}
+
+func (x *Service) GetRevisedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RevisedAt
+	}
+	return nil
+}
+
+func (x *Service) GetChange() string {
+	if x != nil {
+		return x.Change
+	}
+	return ""
+}
+
+func (x *Service) GetUpdate() *ServiceUpdate {
+	if x != nil {
+		return x.Update
+	}
+	return nil
+}
+
 func (x *Service) GetTasks() []*Task {
 	if x != nil {
 		return x.Tasks
@@ -250,7 +761,7 @@ type CreateServiceRequest struct {
 
 func (x *CreateServiceRequest) Reset() {
 	*x = CreateServiceRequest{}
-	mi := &file_warren_v1_service_proto_msgTypes[2]
+	mi := &file_warren_v1_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -262,7 +773,7 @@ func (x *CreateServiceRequest) String() string {
 func (*CreateServiceRequest) ProtoMessage() {}
 
 func (x *CreateServiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_service_proto_msgTypes[2]
+	mi := &file_warren_v1_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -275,7 +786,7 @@ func (x *CreateServiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateServiceRequest.ProtoReflect.Descriptor instead.
 func (*CreateServiceRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{2}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateServiceRequest) GetNamespace() string {
@@ -317,7 +828,7 @@ type CreateServiceResponse struct {
 
 func (x *CreateServiceResponse) Reset() {
 	*x = CreateServiceResponse{}
-	mi := &file_warren_v1_service_proto_msgTypes[3]
+	mi := &file_warren_v1_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -329,7 +840,7 @@ func (x *CreateServiceResponse) String() string {
 func (*CreateServiceResponse) ProtoMessage() {}
 
 func (x *CreateServiceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_service_proto_msgTypes[3]
+	mi := &file_warren_v1_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -342,7 +853,7 @@ func (x *CreateServiceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateServiceResponse.ProtoReflect.Descriptor instead.
 func (*CreateServiceResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{3}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateServiceResponse) GetService() *Service {
@@ -368,7 +879,7 @@ type ListServicesResponse struct {
 
 func (x *ListServicesResponse) Reset() {
 	*x = ListServicesResponse{}
-	mi := &file_warren_v1_service_proto_msgTypes[4]
+	mi := &file_warren_v1_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +891,7 @@ func (x *ListServicesResponse) String() string {
 func (*ListServicesResponse) ProtoMessage() {}
 
 func (x *ListServicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_service_proto_msgTypes[4]
+	mi := &file_warren_v1_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,12 +904,242 @@ func (x *ListServicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListServicesResponse.ProtoReflect.Descriptor instead.
 func (*ListServicesResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{4}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListServicesResponse) GetServices() []*Service {
 	if x != nil {
 		return x.Services
+	}
+	return nil
+}
+
+type UpdateServiceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Ref   *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	// The revision that the new spec was made from. The update is refused when
+	// the service has another one by then, unless this is 0.
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The whole of what the service shall be.
+	Spec   *ServiceSpec      `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
+	Labels map[string]string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Replace the tasks even if their container does not change.
+	ForceRecreate bool `protobuf:"varint,5,opt,name=force_recreate,json=forceRecreate,proto3" json:"force_recreate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateServiceRequest) Reset() {
+	*x = UpdateServiceRequest{}
+	mi := &file_warren_v1_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateServiceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateServiceRequest) ProtoMessage() {}
+
+func (x *UpdateServiceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateServiceRequest.ProtoReflect.Descriptor instead.
+func (*UpdateServiceRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UpdateServiceRequest) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *UpdateServiceRequest) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *UpdateServiceRequest) GetSpec() *ServiceSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *UpdateServiceRequest) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *UpdateServiceRequest) GetForceRecreate() bool {
+	if x != nil {
+		return x.ForceRecreate
+	}
+	return false
+}
+
+type UpdateServiceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Service       *Service               `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	Warnings      []string               `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateServiceResponse) Reset() {
+	*x = UpdateServiceResponse{}
+	mi := &file_warren_v1_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateServiceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateServiceResponse) ProtoMessage() {}
+
+func (x *UpdateServiceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateServiceResponse.ProtoReflect.Descriptor instead.
+func (*UpdateServiceResponse) Descriptor() ([]byte, []int) {
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UpdateServiceResponse) GetService() *Service {
+	if x != nil {
+		return x.Service
+	}
+	return nil
+}
+
+func (x *UpdateServiceResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+type RollbackServiceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Ref   *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	// The one before the present one when 0.
+	Revision      uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackServiceRequest) Reset() {
+	*x = RollbackServiceRequest{}
+	mi := &file_warren_v1_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackServiceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackServiceRequest) ProtoMessage() {}
+
+func (x *RollbackServiceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackServiceRequest.ProtoReflect.Descriptor instead.
+func (*RollbackServiceRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RollbackServiceRequest) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *RollbackServiceRequest) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+type ListRevisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Oldest first; the last one is the present one.
+	Revisions     []*ServiceRevision `protobuf:"bytes,1,rep,name=revisions,proto3" json:"revisions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRevisionsResponse) Reset() {
+	*x = ListRevisionsResponse{}
+	mi := &file_warren_v1_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRevisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRevisionsResponse) ProtoMessage() {}
+
+func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
+func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListRevisionsResponse) GetRevisions() []*ServiceRevision {
+	if x != nil {
+		return x.Revisions
 	}
 	return nil
 }
@@ -413,7 +1154,7 @@ type ScaleServiceRequest struct {
 
 func (x *ScaleServiceRequest) Reset() {
 	*x = ScaleServiceRequest{}
-	mi := &file_warren_v1_service_proto_msgTypes[5]
+	mi := &file_warren_v1_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -425,7 +1166,7 @@ func (x *ScaleServiceRequest) String() string {
 func (*ScaleServiceRequest) ProtoMessage() {}
 
 func (x *ScaleServiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_service_proto_msgTypes[5]
+	mi := &file_warren_v1_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -438,7 +1179,7 @@ func (x *ScaleServiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleServiceRequest.ProtoReflect.Descriptor instead.
 func (*ScaleServiceRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{5}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ScaleServiceRequest) GetRef() *Ref {
@@ -464,7 +1205,7 @@ type StopServiceRequest struct {
 
 func (x *StopServiceRequest) Reset() {
 	*x = StopServiceRequest{}
-	mi := &file_warren_v1_service_proto_msgTypes[6]
+	mi := &file_warren_v1_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +1217,7 @@ func (x *StopServiceRequest) String() string {
 func (*StopServiceRequest) ProtoMessage() {}
 
 func (x *StopServiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_service_proto_msgTypes[6]
+	mi := &file_warren_v1_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +1230,7 @@ func (x *StopServiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopServiceRequest.ProtoReflect.Descriptor instead.
 func (*StopServiceRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{6}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StopServiceRequest) GetRef() *Ref {
@@ -508,7 +1249,7 @@ type StartServiceRequest struct {
 
 func (x *StartServiceRequest) Reset() {
 	*x = StartServiceRequest{}
-	mi := &file_warren_v1_service_proto_msgTypes[7]
+	mi := &file_warren_v1_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +1261,7 @@ func (x *StartServiceRequest) String() string {
 func (*StartServiceRequest) ProtoMessage() {}
 
 func (x *StartServiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_service_proto_msgTypes[7]
+	mi := &file_warren_v1_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +1274,7 @@ func (x *StartServiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartServiceRequest.ProtoReflect.Descriptor instead.
 func (*StartServiceRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{7}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StartServiceRequest) GetRef() *Ref {
@@ -553,7 +1294,7 @@ type DeleteServiceRequest struct {
 
 func (x *DeleteServiceRequest) Reset() {
 	*x = DeleteServiceRequest{}
-	mi := &file_warren_v1_service_proto_msgTypes[8]
+	mi := &file_warren_v1_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -565,7 +1306,7 @@ func (x *DeleteServiceRequest) String() string {
 func (*DeleteServiceRequest) ProtoMessage() {}
 
 func (x *DeleteServiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_service_proto_msgTypes[8]
+	mi := &file_warren_v1_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -578,7 +1319,7 @@ func (x *DeleteServiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteServiceRequest.ProtoReflect.Descriptor instead.
 func (*DeleteServiceRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{8}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteServiceRequest) GetRef() *Ref {
@@ -608,7 +1349,7 @@ type ServiceLogsRequest struct {
 
 func (x *ServiceLogsRequest) Reset() {
 	*x = ServiceLogsRequest{}
-	mi := &file_warren_v1_service_proto_msgTypes[9]
+	mi := &file_warren_v1_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +1361,7 @@ func (x *ServiceLogsRequest) String() string {
 func (*ServiceLogsRequest) ProtoMessage() {}
 
 func (x *ServiceLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_service_proto_msgTypes[9]
+	mi := &file_warren_v1_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +1374,7 @@ func (x *ServiceLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceLogsRequest.ProtoReflect.Descriptor instead.
 func (*ServiceLogsRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{9}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ServiceLogsRequest) GetRef() *Ref {
@@ -678,7 +1419,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_warren_v1_service_proto_msgTypes[10]
+	mi := &file_warren_v1_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +1431,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_service_proto_msgTypes[10]
+	mi := &file_warren_v1_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +1444,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{10}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LogEntry) GetTaskName() string {
@@ -745,10 +1486,45 @@ var File_warren_v1_service_proto protoreflect.FileDescriptor
 
 const file_warren_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x17warren/v1/service.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x19warren/v1/container.proto\x1a\x14warren/v1/task.proto\"a\n" +
+	"\x17warren/v1/service.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x19warren/v1/container.proto\x1a\x14warren/v1/task.proto\"\xbc\x01\n" +
 	"\vServiceSpec\x126\n" +
 	"\tcontainer\x18\x01 \x01(\v2\x18.warren.v1.ContainerSpecR\tcontainer\x12\x1a\n" +
-	"\breplicas\x18\x02 \x01(\rR\breplicas\"\xd6\x02\n" +
+	"\breplicas\x18\x02 \x01(\rR\breplicas\x12.\n" +
+	"\x06update\x18\n" +
+	" \x01(\v2\x16.warren.v1.UpdateRulesR\x06update\x12\x1d\n" +
+	"\ahistory\x18\v \x01(\rH\x00R\ahistory\x88\x01\x01B\n" +
+	"\n" +
+	"\b_history\"\x99\x02\n" +
+	"\vUpdateRules\x12%\n" +
+	"\vparallelism\x18\x01 \x01(\rH\x00R\vparallelism\x88\x01\x01\x12/\n" +
+	"\x05delay\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05delay\x12,\n" +
+	"\x05order\x18\x03 \x01(\x0e2\x16.warren.v1.UpdateOrderR\x05order\x12?\n" +
+	"\x0efailure_action\x18\x04 \x01(\x0e2\x18.warren.v1.FailureActionR\rfailureAction\x123\n" +
+	"\amonitor\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\amonitorB\x0e\n" +
+	"\f_parallelism\"\xd0\x02\n" +
+	"\rServiceUpdate\x12\x18\n" +
+	"\arollout\x18\x01 \x01(\x04R\arollout\x12,\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x16.warren.v1.UpdateStateR\x05state\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x129\n" +
+	"\n" +
+	"started_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12;\n" +
+	"\vfinished_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"finishedAt\x12#\n" +
+	"\rfrom_revision\x18\x06 \x01(\x04R\ffromRevision\x12\x12\n" +
+	"\x04done\x18\n" +
+	" \x01(\rR\x04done\x12,\n" +
+	"\x05order\x18\v \x01(\x0e2\x16.warren.v1.UpdateOrderR\x05order\"\xca\x02\n" +
+	"\x0fServiceRevision\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\x12!\n" +
+	"\fspec_version\x18\x02 \x01(\x04R\vspecVersion\x12*\n" +
+	"\x04spec\x18\x03 \x01(\v2\x16.warren.v1.ServiceSpecR\x04spec\x12>\n" +
+	"\x06labels\x18\x04 \x03(\v2&.warren.v1.ServiceRevision.LabelsEntryR\x06labels\x129\n" +
+	"\n" +
+	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x16\n" +
+	"\x06change\x18\x06 \x01(\tR\x06change\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x04\n" +
 	"\aService\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12*\n" +
 	"\x04spec\x18\x02 \x01(\v2\x16.warren.v1.ServiceSpecR\x04spec\x12!\n" +
@@ -756,7 +1532,13 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\astopped\x18\x04 \x01(\bR\astopped\x12%\n" +
 	"\x0estopped_reason\x18\x05 \x01(\tR\rstoppedReason\x129\n" +
 	"\n" +
-	"deleted_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tdeletedAt\x12%\n" +
+	"deleted_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tdeletedAt\x12\x1a\n" +
+	"\brevision\x18\a \x01(\x04R\brevision\x12\x18\n" +
+	"\arollout\x18\b \x01(\x04R\arollout\x129\n" +
+	"\n" +
+	"revised_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\trevisedAt\x12\x16\n" +
+	"\x06change\x18\x0e \x01(\tR\x06change\x120\n" +
+	"\x06update\x18\x0f \x01(\v2\x18.warren.v1.ServiceUpdateR\x06update\x12%\n" +
 	"\x05tasks\x18\n" +
 	" \x03(\v2\x0f.warren.v1.TaskR\x05tasks\x12\x18\n" +
 	"\arunning\x18\v \x01(\rR\arunning\x12\x1a\n" +
@@ -773,7 +1555,24 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\aservice\x18\x01 \x01(\v2\x12.warren.v1.ServiceR\aservice\x12\x1a\n" +
 	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"F\n" +
 	"\x14ListServicesResponse\x12.\n" +
-	"\bservices\x18\x01 \x03(\v2\x12.warren.v1.ServiceR\bservices\"S\n" +
+	"\bservices\x18\x01 \x03(\v2\x12.warren.v1.ServiceR\bservices\"\xa7\x02\n" +
+	"\x14UpdateServiceRequest\x12 \n" +
+	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12*\n" +
+	"\x04spec\x18\x03 \x01(\v2\x16.warren.v1.ServiceSpecR\x04spec\x12C\n" +
+	"\x06labels\x18\x04 \x03(\v2+.warren.v1.UpdateServiceRequest.LabelsEntryR\x06labels\x12%\n" +
+	"\x0eforce_recreate\x18\x05 \x01(\bR\rforceRecreate\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"a\n" +
+	"\x15UpdateServiceResponse\x12,\n" +
+	"\aservice\x18\x01 \x01(\v2\x12.warren.v1.ServiceR\aservice\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"V\n" +
+	"\x16RollbackServiceRequest\x12 \n" +
+	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"Q\n" +
+	"\x15ListRevisionsResponse\x128\n" +
+	"\trevisions\x18\x01 \x03(\v2\x1a.warren.v1.ServiceRevisionR\trevisions\"S\n" +
 	"\x13ScaleServiceRequest\x12 \n" +
 	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x1a\n" +
 	"\breplicas\x18\x02 \x01(\rR\breplicas\"6\n" +
@@ -801,7 +1600,24 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\x06Stream\x12\x16\n" +
 	"\x12STREAM_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTREAM_STDOUT\x10\x01\x12\x11\n" +
-	"\rSTREAM_STDERR\x10\x022\xfb\x04\n" +
+	"\rSTREAM_STDERR\x10\x02*f\n" +
+	"\vUpdateOrder\x12\x1c\n" +
+	"\x18UPDATE_ORDER_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18UPDATE_ORDER_START_FIRST\x10\x01\x12\x1b\n" +
+	"\x17UPDATE_ORDER_STOP_FIRST\x10\x02*\x83\x01\n" +
+	"\rFailureAction\x12\x1e\n" +
+	"\x1aFAILURE_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14FAILURE_ACTION_PAUSE\x10\x01\x12\x1b\n" +
+	"\x17FAILURE_ACTION_ROLLBACK\x10\x02\x12\x1b\n" +
+	"\x17FAILURE_ACTION_CONTINUE\x10\x03*\xda\x01\n" +
+	"\vUpdateState\x12\x1c\n" +
+	"\x18UPDATE_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15UPDATE_STATE_UPDATING\x10\x01\x12\x17\n" +
+	"\x13UPDATE_STATE_PAUSED\x10\x02\x12\x1a\n" +
+	"\x16UPDATE_STATE_COMPLETED\x10\x03\x12\x1d\n" +
+	"\x19UPDATE_STATE_ROLLING_BACK\x10\x04\x12\x1c\n" +
+	"\x18UPDATE_STATE_ROLLED_BACK\x10\x05\x12 \n" +
+	"\x1cUPDATE_STATE_ROLLBACK_PAUSED\x10\x062\xc8\a\n" +
 	"\bServices\x12]\n" +
 	"\rCreateService\x12\x1f.warren.v1.CreateServiceRequest\x1a .warren.v1.CreateServiceResponse\"\t\xca\xf3\x18\x05\n" +
 	"\x01\x02\x18\x01\x129\n" +
@@ -811,7 +1627,15 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\fListServices\x12\x11.warren.v1.Filter\x1a\x1f.warren.v1.ListServicesResponse\"\a\xca\xf3\x18\x03\n" +
 	"\x01\x01\x12M\n" +
 	"\fScaleService\x12\x1e.warren.v1.ScaleServiceRequest\x1a\x12.warren.v1.Service\"\t\xca\xf3\x18\x05\n" +
-	"\x01\x02\x18\x01\x12K\n" +
+	"\x01\x02\x18\x01\x12]\n" +
+	"\rUpdateService\x12\x1f.warren.v1.UpdateServiceRequest\x1a .warren.v1.UpdateServiceResponse\"\t\xca\xf3\x18\x05\n" +
+	"\x01\x02\x18\x01\x12a\n" +
+	"\x0fRollbackService\x12!.warren.v1.RollbackServiceRequest\x1a .warren.v1.UpdateServiceResponse\"\t\xca\xf3\x18\x05\n" +
+	"\x01\x02\x18\x01\x12J\n" +
+	"\rListRevisions\x12\x0e.warren.v1.Ref\x1a .warren.v1.ListRevisionsResponse\"\a\xca\xf3\x18\x03\n" +
+	"\x01\x01\x12=\n" +
+	"\fWatchService\x12\x0e.warren.v1.Ref\x1a\x12.warren.v1.Service\"\a\xca\xf3\x18\x03\n" +
+	"\x01\x010\x01\x12K\n" +
 	"\vStopService\x12\x1d.warren.v1.StopServiceRequest\x1a\x12.warren.v1.Service\"\t\xca\xf3\x18\x05\n" +
 	"\x01\x02\x18\x01\x12M\n" +
 	"\fStartService\x12\x1e.warren.v1.StartServiceRequest\x1a\x12.warren.v1.Service\"\t\xca\xf3\x18\x05\n" +
@@ -833,67 +1657,108 @@ func file_warren_v1_service_proto_rawDescGZIP() []byte {
 	return file_warren_v1_service_proto_rawDescData
 }
 
-var file_warren_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_warren_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_warren_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_warren_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_warren_v1_service_proto_goTypes = []any{
-	(LogEntry_Stream)(0),          // 0: warren.v1.LogEntry.Stream
-	(*ServiceSpec)(nil),           // 1: warren.v1.ServiceSpec
-	(*Service)(nil),               // 2: warren.v1.Service
-	(*CreateServiceRequest)(nil),  // 3: warren.v1.CreateServiceRequest
-	(*CreateServiceResponse)(nil), // 4: warren.v1.CreateServiceResponse
-	(*ListServicesResponse)(nil),  // 5: warren.v1.ListServicesResponse
-	(*ScaleServiceRequest)(nil),   // 6: warren.v1.ScaleServiceRequest
-	(*StopServiceRequest)(nil),    // 7: warren.v1.StopServiceRequest
-	(*StartServiceRequest)(nil),   // 8: warren.v1.StartServiceRequest
-	(*DeleteServiceRequest)(nil),  // 9: warren.v1.DeleteServiceRequest
-	(*ServiceLogsRequest)(nil),    // 10: warren.v1.ServiceLogsRequest
-	(*LogEntry)(nil),              // 11: warren.v1.LogEntry
-	nil,                           // 12: warren.v1.CreateServiceRequest.LabelsEntry
-	(*ContainerSpec)(nil),         // 13: warren.v1.ContainerSpec
-	(*Meta)(nil),                  // 14: warren.v1.Meta
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*Task)(nil),                  // 16: warren.v1.Task
-	(*Ref)(nil),                   // 17: warren.v1.Ref
-	(*Filter)(nil),                // 18: warren.v1.Filter
+	(UpdateOrder)(0),               // 0: warren.v1.UpdateOrder
+	(FailureAction)(0),             // 1: warren.v1.FailureAction
+	(UpdateState)(0),               // 2: warren.v1.UpdateState
+	(LogEntry_Stream)(0),           // 3: warren.v1.LogEntry.Stream
+	(*ServiceSpec)(nil),            // 4: warren.v1.ServiceSpec
+	(*UpdateRules)(nil),            // 5: warren.v1.UpdateRules
+	(*ServiceUpdate)(nil),          // 6: warren.v1.ServiceUpdate
+	(*ServiceRevision)(nil),        // 7: warren.v1.ServiceRevision
+	(*Service)(nil),                // 8: warren.v1.Service
+	(*CreateServiceRequest)(nil),   // 9: warren.v1.CreateServiceRequest
+	(*CreateServiceResponse)(nil),  // 10: warren.v1.CreateServiceResponse
+	(*ListServicesResponse)(nil),   // 11: warren.v1.ListServicesResponse
+	(*UpdateServiceRequest)(nil),   // 12: warren.v1.UpdateServiceRequest
+	(*UpdateServiceResponse)(nil),  // 13: warren.v1.UpdateServiceResponse
+	(*RollbackServiceRequest)(nil), // 14: warren.v1.RollbackServiceRequest
+	(*ListRevisionsResponse)(nil),  // 15: warren.v1.ListRevisionsResponse
+	(*ScaleServiceRequest)(nil),    // 16: warren.v1.ScaleServiceRequest
+	(*StopServiceRequest)(nil),     // 17: warren.v1.StopServiceRequest
+	(*StartServiceRequest)(nil),    // 18: warren.v1.StartServiceRequest
+	(*DeleteServiceRequest)(nil),   // 19: warren.v1.DeleteServiceRequest
+	(*ServiceLogsRequest)(nil),     // 20: warren.v1.ServiceLogsRequest
+	(*LogEntry)(nil),               // 21: warren.v1.LogEntry
+	nil,                            // 22: warren.v1.ServiceRevision.LabelsEntry
+	nil,                            // 23: warren.v1.CreateServiceRequest.LabelsEntry
+	nil,                            // 24: warren.v1.UpdateServiceRequest.LabelsEntry
+	(*ContainerSpec)(nil),          // 25: warren.v1.ContainerSpec
+	(*durationpb.Duration)(nil),    // 26: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
+	(*Meta)(nil),                   // 28: warren.v1.Meta
+	(*Task)(nil),                   // 29: warren.v1.Task
+	(*Ref)(nil),                    // 30: warren.v1.Ref
+	(*Filter)(nil),                 // 31: warren.v1.Filter
 }
 var file_warren_v1_service_proto_depIdxs = []int32{
-	13, // 0: warren.v1.ServiceSpec.container:type_name -> warren.v1.ContainerSpec
-	14, // 1: warren.v1.Service.meta:type_name -> warren.v1.Meta
-	1,  // 2: warren.v1.Service.spec:type_name -> warren.v1.ServiceSpec
-	15, // 3: warren.v1.Service.deleted_at:type_name -> google.protobuf.Timestamp
-	16, // 4: warren.v1.Service.tasks:type_name -> warren.v1.Task
-	12, // 5: warren.v1.CreateServiceRequest.labels:type_name -> warren.v1.CreateServiceRequest.LabelsEntry
-	1,  // 6: warren.v1.CreateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
-	2,  // 7: warren.v1.CreateServiceResponse.service:type_name -> warren.v1.Service
-	2,  // 8: warren.v1.ListServicesResponse.services:type_name -> warren.v1.Service
-	17, // 9: warren.v1.ScaleServiceRequest.ref:type_name -> warren.v1.Ref
-	17, // 10: warren.v1.StopServiceRequest.ref:type_name -> warren.v1.Ref
-	17, // 11: warren.v1.StartServiceRequest.ref:type_name -> warren.v1.Ref
-	17, // 12: warren.v1.DeleteServiceRequest.ref:type_name -> warren.v1.Ref
-	17, // 13: warren.v1.ServiceLogsRequest.ref:type_name -> warren.v1.Ref
-	15, // 14: warren.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
-	0,  // 15: warren.v1.LogEntry.stream:type_name -> warren.v1.LogEntry.Stream
-	3,  // 16: warren.v1.Services.CreateService:input_type -> warren.v1.CreateServiceRequest
-	17, // 17: warren.v1.Services.GetService:input_type -> warren.v1.Ref
-	18, // 18: warren.v1.Services.ListServices:input_type -> warren.v1.Filter
-	6,  // 19: warren.v1.Services.ScaleService:input_type -> warren.v1.ScaleServiceRequest
-	7,  // 20: warren.v1.Services.StopService:input_type -> warren.v1.StopServiceRequest
-	8,  // 21: warren.v1.Services.StartService:input_type -> warren.v1.StartServiceRequest
-	9,  // 22: warren.v1.Services.DeleteService:input_type -> warren.v1.DeleteServiceRequest
-	10, // 23: warren.v1.Services.ServiceLogs:input_type -> warren.v1.ServiceLogsRequest
-	4,  // 24: warren.v1.Services.CreateService:output_type -> warren.v1.CreateServiceResponse
-	2,  // 25: warren.v1.Services.GetService:output_type -> warren.v1.Service
-	5,  // 26: warren.v1.Services.ListServices:output_type -> warren.v1.ListServicesResponse
-	2,  // 27: warren.v1.Services.ScaleService:output_type -> warren.v1.Service
-	2,  // 28: warren.v1.Services.StopService:output_type -> warren.v1.Service
-	2,  // 29: warren.v1.Services.StartService:output_type -> warren.v1.Service
-	2,  // 30: warren.v1.Services.DeleteService:output_type -> warren.v1.Service
-	11, // 31: warren.v1.Services.ServiceLogs:output_type -> warren.v1.LogEntry
-	24, // [24:32] is the sub-list for method output_type
-	16, // [16:24] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	25, // 0: warren.v1.ServiceSpec.container:type_name -> warren.v1.ContainerSpec
+	5,  // 1: warren.v1.ServiceSpec.update:type_name -> warren.v1.UpdateRules
+	26, // 2: warren.v1.UpdateRules.delay:type_name -> google.protobuf.Duration
+	0,  // 3: warren.v1.UpdateRules.order:type_name -> warren.v1.UpdateOrder
+	1,  // 4: warren.v1.UpdateRules.failure_action:type_name -> warren.v1.FailureAction
+	26, // 5: warren.v1.UpdateRules.monitor:type_name -> google.protobuf.Duration
+	2,  // 6: warren.v1.ServiceUpdate.state:type_name -> warren.v1.UpdateState
+	27, // 7: warren.v1.ServiceUpdate.started_at:type_name -> google.protobuf.Timestamp
+	27, // 8: warren.v1.ServiceUpdate.finished_at:type_name -> google.protobuf.Timestamp
+	0,  // 9: warren.v1.ServiceUpdate.order:type_name -> warren.v1.UpdateOrder
+	4,  // 10: warren.v1.ServiceRevision.spec:type_name -> warren.v1.ServiceSpec
+	22, // 11: warren.v1.ServiceRevision.labels:type_name -> warren.v1.ServiceRevision.LabelsEntry
+	27, // 12: warren.v1.ServiceRevision.created_at:type_name -> google.protobuf.Timestamp
+	28, // 13: warren.v1.Service.meta:type_name -> warren.v1.Meta
+	4,  // 14: warren.v1.Service.spec:type_name -> warren.v1.ServiceSpec
+	27, // 15: warren.v1.Service.deleted_at:type_name -> google.protobuf.Timestamp
+	27, // 16: warren.v1.Service.revised_at:type_name -> google.protobuf.Timestamp
+	6,  // 17: warren.v1.Service.update:type_name -> warren.v1.ServiceUpdate
+	29, // 18: warren.v1.Service.tasks:type_name -> warren.v1.Task
+	23, // 19: warren.v1.CreateServiceRequest.labels:type_name -> warren.v1.CreateServiceRequest.LabelsEntry
+	4,  // 20: warren.v1.CreateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
+	8,  // 21: warren.v1.CreateServiceResponse.service:type_name -> warren.v1.Service
+	8,  // 22: warren.v1.ListServicesResponse.services:type_name -> warren.v1.Service
+	30, // 23: warren.v1.UpdateServiceRequest.ref:type_name -> warren.v1.Ref
+	4,  // 24: warren.v1.UpdateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
+	24, // 25: warren.v1.UpdateServiceRequest.labels:type_name -> warren.v1.UpdateServiceRequest.LabelsEntry
+	8,  // 26: warren.v1.UpdateServiceResponse.service:type_name -> warren.v1.Service
+	30, // 27: warren.v1.RollbackServiceRequest.ref:type_name -> warren.v1.Ref
+	7,  // 28: warren.v1.ListRevisionsResponse.revisions:type_name -> warren.v1.ServiceRevision
+	30, // 29: warren.v1.ScaleServiceRequest.ref:type_name -> warren.v1.Ref
+	30, // 30: warren.v1.StopServiceRequest.ref:type_name -> warren.v1.Ref
+	30, // 31: warren.v1.StartServiceRequest.ref:type_name -> warren.v1.Ref
+	30, // 32: warren.v1.DeleteServiceRequest.ref:type_name -> warren.v1.Ref
+	30, // 33: warren.v1.ServiceLogsRequest.ref:type_name -> warren.v1.Ref
+	27, // 34: warren.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
+	3,  // 35: warren.v1.LogEntry.stream:type_name -> warren.v1.LogEntry.Stream
+	9,  // 36: warren.v1.Services.CreateService:input_type -> warren.v1.CreateServiceRequest
+	30, // 37: warren.v1.Services.GetService:input_type -> warren.v1.Ref
+	31, // 38: warren.v1.Services.ListServices:input_type -> warren.v1.Filter
+	16, // 39: warren.v1.Services.ScaleService:input_type -> warren.v1.ScaleServiceRequest
+	12, // 40: warren.v1.Services.UpdateService:input_type -> warren.v1.UpdateServiceRequest
+	14, // 41: warren.v1.Services.RollbackService:input_type -> warren.v1.RollbackServiceRequest
+	30, // 42: warren.v1.Services.ListRevisions:input_type -> warren.v1.Ref
+	30, // 43: warren.v1.Services.WatchService:input_type -> warren.v1.Ref
+	17, // 44: warren.v1.Services.StopService:input_type -> warren.v1.StopServiceRequest
+	18, // 45: warren.v1.Services.StartService:input_type -> warren.v1.StartServiceRequest
+	19, // 46: warren.v1.Services.DeleteService:input_type -> warren.v1.DeleteServiceRequest
+	20, // 47: warren.v1.Services.ServiceLogs:input_type -> warren.v1.ServiceLogsRequest
+	10, // 48: warren.v1.Services.CreateService:output_type -> warren.v1.CreateServiceResponse
+	8,  // 49: warren.v1.Services.GetService:output_type -> warren.v1.Service
+	11, // 50: warren.v1.Services.ListServices:output_type -> warren.v1.ListServicesResponse
+	8,  // 51: warren.v1.Services.ScaleService:output_type -> warren.v1.Service
+	13, // 52: warren.v1.Services.UpdateService:output_type -> warren.v1.UpdateServiceResponse
+	13, // 53: warren.v1.Services.RollbackService:output_type -> warren.v1.UpdateServiceResponse
+	15, // 54: warren.v1.Services.ListRevisions:output_type -> warren.v1.ListRevisionsResponse
+	8,  // 55: warren.v1.Services.WatchService:output_type -> warren.v1.Service
+	8,  // 56: warren.v1.Services.StopService:output_type -> warren.v1.Service
+	8,  // 57: warren.v1.Services.StartService:output_type -> warren.v1.Service
+	8,  // 58: warren.v1.Services.DeleteService:output_type -> warren.v1.Service
+	21, // 59: warren.v1.Services.ServiceLogs:output_type -> warren.v1.LogEntry
+	48, // [48:60] is the sub-list for method output_type
+	36, // [36:48] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_service_proto_init() }
@@ -905,14 +1770,16 @@ func file_warren_v1_service_proto_init() {
 	file_warren_v1_common_proto_init()
 	file_warren_v1_container_proto_init()
 	file_warren_v1_task_proto_init()
-	file_warren_v1_service_proto_msgTypes[9].OneofWrappers = []any{}
+	file_warren_v1_service_proto_msgTypes[0].OneofWrappers = []any{}
+	file_warren_v1_service_proto_msgTypes[1].OneofWrappers = []any{}
+	file_warren_v1_service_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_service_proto_rawDesc), len(file_warren_v1_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   12,
+			NumEnums:      4,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,14 +19,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Services_CreateService_FullMethodName = "/warren.v1.Services/CreateService"
-	Services_GetService_FullMethodName    = "/warren.v1.Services/GetService"
-	Services_ListServices_FullMethodName  = "/warren.v1.Services/ListServices"
-	Services_ScaleService_FullMethodName  = "/warren.v1.Services/ScaleService"
-	Services_StopService_FullMethodName   = "/warren.v1.Services/StopService"
-	Services_StartService_FullMethodName  = "/warren.v1.Services/StartService"
-	Services_DeleteService_FullMethodName = "/warren.v1.Services/DeleteService"
-	Services_ServiceLogs_FullMethodName   = "/warren.v1.Services/ServiceLogs"
+	Services_CreateService_FullMethodName   = "/warren.v1.Services/CreateService"
+	Services_GetService_FullMethodName      = "/warren.v1.Services/GetService"
+	Services_ListServices_FullMethodName    = "/warren.v1.Services/ListServices"
+	Services_ScaleService_FullMethodName    = "/warren.v1.Services/ScaleService"
+	Services_UpdateService_FullMethodName   = "/warren.v1.Services/UpdateService"
+	Services_RollbackService_FullMethodName = "/warren.v1.Services/RollbackService"
+	Services_ListRevisions_FullMethodName   = "/warren.v1.Services/ListRevisions"
+	Services_WatchService_FullMethodName    = "/warren.v1.Services/WatchService"
+	Services_StopService_FullMethodName     = "/warren.v1.Services/StopService"
+	Services_StartService_FullMethodName    = "/warren.v1.Services/StartService"
+	Services_DeleteService_FullMethodName   = "/warren.v1.Services/DeleteService"
+	Services_ServiceLogs_FullMethodName     = "/warren.v1.Services/ServiceLogs"
 )
 
 // ServicesClient is the client API for Services service.
@@ -37,6 +41,14 @@ type ServicesClient interface {
 	GetService(ctx context.Context, in *Ref, opts ...grpc.CallOption) (*Service, error)
 	ListServices(ctx context.Context, in *Filter, opts ...grpc.CallOption) (*ListServicesResponse, error)
 	ScaleService(ctx context.Context, in *ScaleServiceRequest, opts ...grpc.CallOption) (*Service, error)
+	// Changes a service; its tasks follow step by step, as its update rules say.
+	UpdateService(ctx context.Context, in *UpdateServiceRequest, opts ...grpc.CallOption) (*UpdateServiceResponse, error)
+	// Gives a service an earlier spec again, as a new revision.
+	RollbackService(ctx context.Context, in *RollbackServiceRequest, opts ...grpc.CallOption) (*UpdateServiceResponse, error)
+	ListRevisions(ctx context.Context, in *Ref, opts ...grpc.CallOption) (*ListRevisionsResponse, error)
+	// Sends the service as it is, and again whenever it, its update or one of
+	// its tasks has changed. It ends with NOT_FOUND when the service is gone.
+	WatchService(ctx context.Context, in *Ref, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Service], error)
 	// Stops its tasks and keeps the service.
 	StopService(ctx context.Context, in *StopServiceRequest, opts ...grpc.CallOption) (*Service, error)
 	StartService(ctx context.Context, in *StartServiceRequest, opts ...grpc.CallOption) (*Service, error)
@@ -94,6 +106,55 @@ func (c *servicesClient) ScaleService(ctx context.Context, in *ScaleServiceReque
 	return out, nil
 }
 
+func (c *servicesClient) UpdateService(ctx context.Context, in *UpdateServiceRequest, opts ...grpc.CallOption) (*UpdateServiceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateServiceResponse)
+	err := c.cc.Invoke(ctx, Services_UpdateService_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *servicesClient) RollbackService(ctx context.Context, in *RollbackServiceRequest, opts ...grpc.CallOption) (*UpdateServiceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateServiceResponse)
+	err := c.cc.Invoke(ctx, Services_RollbackService_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *servicesClient) ListRevisions(ctx context.Context, in *Ref, opts ...grpc.CallOption) (*ListRevisionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRevisionsResponse)
+	err := c.cc.Invoke(ctx, Services_ListRevisions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *servicesClient) WatchService(ctx context.Context, in *Ref, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Service], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Services_ServiceDesc.Streams[0], Services_WatchService_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[Ref, Service]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Services_WatchServiceClient = grpc.ServerStreamingClient[Service]
+
 func (c *servicesClient) StopService(ctx context.Context, in *StopServiceRequest, opts ...grpc.CallOption) (*Service, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Service)
@@ -126,7 +187,7 @@ func (c *servicesClient) DeleteService(ctx context.Context, in *DeleteServiceReq
 
 func (c *servicesClient) ServiceLogs(ctx context.Context, in *ServiceLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogEntry], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Services_ServiceDesc.Streams[0], Services_ServiceLogs_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Services_ServiceDesc.Streams[1], Services_ServiceLogs_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +212,14 @@ type ServicesServer interface {
 	GetService(context.Context, *Ref) (*Service, error)
 	ListServices(context.Context, *Filter) (*ListServicesResponse, error)
 	ScaleService(context.Context, *ScaleServiceRequest) (*Service, error)
+	// Changes a service; its tasks follow step by step, as its update rules say.
+	UpdateService(context.Context, *UpdateServiceRequest) (*UpdateServiceResponse, error)
+	// Gives a service an earlier spec again, as a new revision.
+	RollbackService(context.Context, *RollbackServiceRequest) (*UpdateServiceResponse, error)
+	ListRevisions(context.Context, *Ref) (*ListRevisionsResponse, error)
+	// Sends the service as it is, and again whenever it, its update or one of
+	// its tasks has changed. It ends with NOT_FOUND when the service is gone.
+	WatchService(*Ref, grpc.ServerStreamingServer[Service]) error
 	// Stops its tasks and keeps the service.
 	StopService(context.Context, *StopServiceRequest) (*Service, error)
 	StartService(context.Context, *StartServiceRequest) (*Service, error)
@@ -179,6 +248,18 @@ func (UnimplementedServicesServer) ListServices(context.Context, *Filter) (*List
 }
 func (UnimplementedServicesServer) ScaleService(context.Context, *ScaleServiceRequest) (*Service, error) {
 	return nil, status.Error(codes.Unimplemented, "method ScaleService not implemented")
+}
+func (UnimplementedServicesServer) UpdateService(context.Context, *UpdateServiceRequest) (*UpdateServiceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateService not implemented")
+}
+func (UnimplementedServicesServer) RollbackService(context.Context, *RollbackServiceRequest) (*UpdateServiceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RollbackService not implemented")
+}
+func (UnimplementedServicesServer) ListRevisions(context.Context, *Ref) (*ListRevisionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRevisions not implemented")
+}
+func (UnimplementedServicesServer) WatchService(*Ref, grpc.ServerStreamingServer[Service]) error {
+	return status.Error(codes.Unimplemented, "method WatchService not implemented")
 }
 func (UnimplementedServicesServer) StopService(context.Context, *StopServiceRequest) (*Service, error) {
 	return nil, status.Error(codes.Unimplemented, "method StopService not implemented")
@@ -285,6 +366,71 @@ func _Services_ScaleService_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Services_UpdateService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateServiceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicesServer).UpdateService(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Services_UpdateService_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicesServer).UpdateService(ctx, req.(*UpdateServiceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Services_RollbackService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackServiceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicesServer).RollbackService(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Services_RollbackService_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicesServer).RollbackService(ctx, req.(*RollbackServiceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Services_ListRevisions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Ref)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicesServer).ListRevisions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Services_ListRevisions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicesServer).ListRevisions(ctx, req.(*Ref))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Services_WatchService_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(Ref)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ServicesServer).WatchService(m, &grpc.GenericServerStream[Ref, Service]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Services_WatchServiceServer = grpc.ServerStreamingServer[Service]
+
 func _Services_StopService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StopServiceRequest)
 	if err := dec(in); err != nil {
@@ -374,6 +520,18 @@ var Services_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Services_ScaleService_Handler,
 		},
 		{
+			MethodName: "UpdateService",
+			Handler:    _Services_UpdateService_Handler,
+		},
+		{
+			MethodName: "RollbackService",
+			Handler:    _Services_RollbackService_Handler,
+		},
+		{
+			MethodName: "ListRevisions",
+			Handler:    _Services_ListRevisions_Handler,
+		},
+		{
 			MethodName: "StopService",
 			Handler:    _Services_StopService_Handler,
 		},
@@ -387,6 +545,11 @@ var Services_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchService",
+			Handler:       _Services_WatchService_Handler,
+			ServerStreams: true,
+		},
 		{
 			StreamName:    "ServiceLogs",
 			Handler:       _Services_ServiceLogs_Handler,

@@ -9,10 +9,11 @@ import (
 	"github.com/cuemby/warren/internal/cli/volume"
 	"github.com/cuemby/warren/internal/spec"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// serviceFlags are what a person says of a new service.
+// serviceFlags are what a person says of a service, new or not.
 type serviceFlags struct {
 	image       string
 	replicas    uint32
@@ -23,11 +24,13 @@ type serviceFlags struct {
 	user        string
 	stopTimeout time.Duration
 	network     string
+	history     uint32
+	update      updateFlags
 }
 
 func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.image, "image", "", "`IMAGE` to run, as Docker writes it: postgres:15 (required)")
+	flags.StringVar(&f.image, "image", "", "`IMAGE` to run, as Docker writes it: postgres:15")
 	flags.Uint32Var(&f.replicas, "replicas", 1, "`NUMBER` of tasks")
 	flags.StringArrayVar(&f.volumes, "volume", nil, "`NAME:/PATH[:ro][:nocopy]`: a volume at a path of the container (repeatable)")
 	flags.StringArrayVar(&f.secrets, "secret", nil, "`NAME`, or source=NAME,target=PATH: a secret below /run/secrets (repeatable)")
@@ -36,6 +39,8 @@ func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	flags.StringVarP(&f.user, "user", "u", "", "`USER[:GROUP]`, by name or number: who runs it (default: as the image says)")
 	flags.DurationVar(&f.stopTimeout, "stop-timeout", spec.DefaultStopTimeout, "`TIME` from SIGTERM to SIGKILL")
 	flags.StringVar(&f.network, "network", "bridge", "`MODE`: bridge, host or none")
+	flags.Uint32Var(&f.history, "history", spec.DefaultHistory, "`NUMBER` of earlier specs to keep for a rollback")
+	f.update.bind(cmd)
 	for flag, words := range map[string]command.Completion{
 		"volume":  command.Complete(s, volume.Noun, true),
 		"secret":  command.Complete(s, secret.Noun, true),
@@ -45,53 +50,84 @@ func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	}
 }
 
-// request makes the call's argument; what can be said without a manager is
-// said here.
+// request makes the argument of a call that creates a service; what can be
+// said without a manager is said here.
 func (f *serviceFlags) request(cmd *cobra.Command, name string, args []string) (*warrenv1.CreateServiceRequest, error) {
 	if f.image == "" {
 		return nil, command.Usagef(cmd, "service %q names no image: --image is required", name)
 	}
-	labels, err := spec.ParseLabels(f.labels)
-	if err != nil {
-		return nil, err
-	}
-	network, err := spec.ParseNetwork(f.network)
-	if err != nil {
-		return nil, err
-	}
-	container := &warrenv1.ContainerSpec{
-		Image:       f.image,
-		Args:        args,
-		User:        f.user,
-		StopTimeout: durationpb.New(f.stopTimeout),
-		Network:     network,
-	}
-	if container.Volumes, err = parseAll(f.volumes, spec.ParseVolumeMount); err != nil {
-		return nil, err
-	}
-	if container.Secrets, err = parseAll(f.secrets, spec.ParseSecretMount); err != nil {
-		return nil, err
-	}
-	if container.Env, err = parseAll(f.env, spec.ParseEnv); err != nil {
-		return nil, err
-	}
 	r := &warrenv1.CreateServiceRequest{
 		Name:   name,
-		Labels: labels,
-		Spec:   &warrenv1.ServiceSpec{Container: container, Replicas: f.replicas},
+		Labels: map[string]string{},
+		Spec:   &warrenv1.ServiceSpec{Replicas: f.replicas, Container: &warrenv1.ContainerSpec{Args: args}},
+	}
+	if err := f.apply(cmd.Flags(), r.Spec, r.Labels); err != nil {
+		return nil, err
 	}
 	spec.DefaultService(r)
 	return r, spec.ValidateService(r)
 }
 
-func parseAll[T any](args []string, parse func(string) (T, error)) ([]T, error) {
-	var all []T
+// apply writes what was said into a spec and its labels; what was not said
+// stays as it is. Of lists, elements are added, in place of those with the same
+// name, or path.
+func (f *serviceFlags) apply(flags *pflag.FlagSet, s *warrenv1.ServiceSpec, labels map[string]string) error {
+	c := s.Container
+	set := map[string]func() error{
+		"image":        func() error { c.Image = f.image; return nil },
+		"replicas":     func() error { s.Replicas = f.replicas; return nil },
+		"user":         func() error { c.User = f.user; return nil },
+		"stop-timeout": func() error { c.StopTimeout = durationpb.New(f.stopTimeout); return nil },
+		"network":      func() (err error) { c.Network, err = spec.ParseNetwork(f.network); return err },
+		"history":      func() error { s.History = &f.history; return nil },
+		"env":          func() error { return addAll(&c.Env, f.env, spec.ParseEnv, (*warrenv1.EnvVar).GetName) },
+		"volume": func() error {
+			return addAll(&c.Volumes, f.volumes, spec.ParseVolumeMount, (*warrenv1.VolumeMount).GetPath)
+		},
+		"secret": func() error { return addAll(&c.Secrets, f.secrets, spec.ParseSecretMount, spec.SecretTarget) },
+		"label":  func() error { return addLabels(labels, f.labels) },
+	}
+	var failed error
+	flags.Visit(func(flag *pflag.Flag) {
+		if set := set[flag.Name]; set != nil && failed == nil {
+			failed = set()
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	return f.update.apply(flags, s)
+}
+
+// addAll adds what the arguments say to a list. An element of before with the
+// same key gives its place to the new one; two of the arguments may be alike,
+// for the rules of the spec to judge.
+func addAll[T any](list *[]T, args []string, parse func(string) (T, error), key func(T) string) error {
+	before := len(*list)
 	for _, arg := range args {
 		one, err := parse(arg)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, one)
+		at := -1
+		for i, old := range (*list)[:before] {
+			if key(old) == key(one) {
+				at = i
+			}
+		}
+		if at < 0 {
+			*list = append(*list, one)
+		} else {
+			(*list)[at] = one
+		}
 	}
-	return all, nil
+	return nil
+}
+
+func addLabels(labels map[string]string, args []string) error {
+	more, err := spec.ParseLabels(args)
+	for key, value := range more {
+		labels[key] = value
+	}
+	return err
 }

@@ -30,6 +30,8 @@
 //	secret/<ns>/<id>                          Secret, which has no value
 //	secretvalue/<ns>/<secret>/<version>       SecretValue, sealed; 20 digits
 //	service/<ns>/<id>                         Service
+//	servicerevision/<ns>/<service>/<number>   ServiceRevision before the present one
+//	serviceupdate/<ns>/<id>                   ServiceUpdate
 //	task/<ns>/<id>                            Task
 //	task.service/<ns>/<service>/<task>        index of the above
 //	task.node/<node>/<ns>/<task>              index of the above

@@ -23,7 +23,8 @@ var secrets = &objectKind[warrenv1.Secret, *warrenv1.Secret]{
 
 var secretValues = &kind[storepb.SecretValue, *storepb.SecretValue]{table: TableSecretValues, depth: 3}
 
-// Version is a secret version's part of a key: its order is the numbers'.
+// Version is a part of a key that is the number of a secret's version or of a
+// service's revision: its order is the numbers'.
 func Version(number uint64) string { return fmt.Sprintf("%020d", number) }
 
 // Secrets gives the secrets' metadata: <namespace>, <id>.

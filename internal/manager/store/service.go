@@ -2,14 +2,26 @@ package store
 
 import warrenv1 "github.com/cuemby/warren/api/warren/v1"
 
-// TableServices is the table of services.
-const TableServices Table = "service"
+// Tables of services, of the specs that they had before, and of how far their
+// updates are.
+const (
+	TableServices         Table = "service"
+	TableServiceRevisions Table = "servicerevision"
+	TableServiceUpdates   Table = "serviceupdate"
+)
 
 var services = &objectKind[warrenv1.Service, *warrenv1.Service]{
 	noun: "service",
 	kind: kind[warrenv1.Service, *warrenv1.Service]{table: TableServices, depth: 2, transient: func(s *warrenv1.Service) {
-		s.Tasks, s.Running, s.Warnings = nil, 0, nil
+		s.Update, s.Tasks, s.Running, s.Warnings = nil, nil, 0, nil
 	}},
+}
+
+var serviceRevisions = &kind[warrenv1.ServiceRevision, *warrenv1.ServiceRevision]{table: TableServiceRevisions, depth: 3}
+
+var serviceUpdates = &kind[warrenv1.ServiceUpdate, *warrenv1.ServiceUpdate]{
+	table: TableServiceUpdates, depth: 2,
+	transient: func(u *warrenv1.ServiceUpdate) { u.Done, u.Order = 0, 0 },
 }
 
 // Services gives the services: <namespace>, <id>.
@@ -20,4 +32,26 @@ func (tx *ReadTx) Services() Objects[warrenv1.Service, *warrenv1.Service] {
 // Services gives the services: <namespace>, <id>.
 func (tx *Tx) Services() ObjectsTx[warrenv1.Service, *warrenv1.Service] {
 	return objectsTx(tx, services)
+}
+
+// ServiceRevisions gives the specs that services had before their present one:
+// <namespace>, <service ID>, Version(revision).
+func (tx *ReadTx) ServiceRevisions() Rows[warrenv1.ServiceRevision, *warrenv1.ServiceRevision] {
+	return rows(tx, serviceRevisions)
+}
+
+// ServiceRevisions gives the specs that services had before their present one:
+// <namespace>, <service ID>, Version(revision).
+func (tx *Tx) ServiceRevisions() RowsTx[warrenv1.ServiceRevision, *warrenv1.ServiceRevision] {
+	return rowsTx(tx, serviceRevisions)
+}
+
+// ServiceUpdates gives how far updates are: <namespace>, <service ID>.
+func (tx *ReadTx) ServiceUpdates() Rows[warrenv1.ServiceUpdate, *warrenv1.ServiceUpdate] {
+	return rows(tx, serviceUpdates)
+}
+
+// ServiceUpdates gives how far updates are: <namespace>, <service ID>.
+func (tx *Tx) ServiceUpdates() RowsTx[warrenv1.ServiceUpdate, *warrenv1.ServiceUpdate] {
+	return rowsTx(tx, serviceUpdates)
 }
