@@ -126,6 +126,53 @@ func (RestartCondition) EnumDescriptor() ([]byte, []int) {
 	return file_warren_v1_container_proto_rawDescGZIP(), []int{1}
 }
 
+// Protocol is what a published port speaks.
+type Protocol int32
+
+const (
+	Protocol_PROTOCOL_TCP Protocol = 0
+	Protocol_PROTOCOL_UDP Protocol = 1
+)
+
+// Enum value maps for Protocol.
+var (
+	Protocol_name = map[int32]string{
+		0: "PROTOCOL_TCP",
+		1: "PROTOCOL_UDP",
+	}
+	Protocol_value = map[string]int32{
+		"PROTOCOL_TCP": 0,
+		"PROTOCOL_UDP": 1,
+	}
+)
+
+func (x Protocol) Enum() *Protocol {
+	p := new(Protocol)
+	*p = x
+	return p
+}
+
+func (x Protocol) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Protocol) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_container_proto_enumTypes[2].Descriptor()
+}
+
+func (Protocol) Type() protoreflect.EnumType {
+	return &file_warren_v1_container_proto_enumTypes[2]
+}
+
+func (x Protocol) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Protocol.Descriptor instead.
+func (Protocol) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{2}
+}
+
 // VolumeMount asks for a volume, by name, at a path in the container.
 type VolumeMount struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -702,6 +749,77 @@ func (x *EnvVar) GetValue() string {
 	return ""
 }
 
+// PublishedPort leads from a port of the node to one of the container.
+type PublishedPort struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The one address of the node where it is; all of them when empty.
+	HostAddress string `protobuf:"bytes,1,opt,name=host_address,json=hostAddress,proto3" json:"host_address,omitempty"`
+	// From 1 to 65535; 0 in a request has one chosen.
+	HostPort      uint32   `protobuf:"varint,2,opt,name=host_port,json=hostPort,proto3" json:"host_port,omitempty"`
+	ContainerPort uint32   `protobuf:"varint,3,opt,name=container_port,json=containerPort,proto3" json:"container_port,omitempty"`
+	Protocol      Protocol `protobuf:"varint,4,opt,name=protocol,proto3,enum=warren.v1.Protocol" json:"protocol,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishedPort) Reset() {
+	*x = PublishedPort{}
+	mi := &file_warren_v1_container_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishedPort) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishedPort) ProtoMessage() {}
+
+func (x *PublishedPort) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_container_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishedPort.ProtoReflect.Descriptor instead.
+func (*PublishedPort) Descriptor() ([]byte, []int) {
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PublishedPort) GetHostAddress() string {
+	if x != nil {
+		return x.HostAddress
+	}
+	return ""
+}
+
+func (x *PublishedPort) GetHostPort() uint32 {
+	if x != nil {
+		return x.HostPort
+	}
+	return 0
+}
+
+func (x *PublishedPort) GetContainerPort() uint32 {
+	if x != nil {
+		return x.ContainerPort
+	}
+	return 0
+}
+
+func (x *PublishedPort) GetProtocol() Protocol {
+	if x != nil {
+		return x.Protocol
+	}
+	return Protocol_PROTOCOL_TCP
+}
+
 // ContainerSpec is what to run and what it sees.
 type ContainerSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -724,15 +842,17 @@ type ContainerSpec struct {
 	ReadOnly bool `protobuf:"varint,12,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	// Names like CAP_NET_ADMIN; ALL is every one. First what is dropped goes
 	// from Docker's default, then what is added comes.
-	CapAdd        []string `protobuf:"bytes,13,rep,name=cap_add,json=capAdd,proto3" json:"cap_add,omitempty"`
-	CapDrop       []string `protobuf:"bytes,14,rep,name=cap_drop,json=capDrop,proto3" json:"cap_drop,omitempty"`
+	CapAdd  []string `protobuf:"bytes,13,rep,name=cap_add,json=capAdd,proto3" json:"cap_add,omitempty"`
+	CapDrop []string `protobuf:"bytes,14,rep,name=cap_drop,json=capDrop,proto3" json:"cap_drop,omitempty"`
+	// Only with NETWORK_MODE_BRIDGE.
+	Ports         []*PublishedPort `protobuf:"bytes,20,rep,name=ports,proto3" json:"ports,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ContainerSpec) Reset() {
 	*x = ContainerSpec{}
-	mi := &file_warren_v1_container_proto_msgTypes[9]
+	mi := &file_warren_v1_container_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -744,7 +864,7 @@ func (x *ContainerSpec) String() string {
 func (*ContainerSpec) ProtoMessage() {}
 
 func (x *ContainerSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_container_proto_msgTypes[9]
+	mi := &file_warren_v1_container_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -757,7 +877,7 @@ func (x *ContainerSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerSpec.ProtoReflect.Descriptor instead.
 func (*ContainerSpec) Descriptor() ([]byte, []int) {
-	return file_warren_v1_container_proto_rawDescGZIP(), []int{9}
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ContainerSpec) GetImage() string {
@@ -858,6 +978,13 @@ func (x *ContainerSpec) GetCapDrop() []string {
 	return nil
 }
 
+func (x *ContainerSpec) GetPorts() []*PublishedPort {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
 var File_warren_v1_container_proto protoreflect.FileDescriptor
 
 const file_warren_v1_container_proto_rawDesc = "" +
@@ -900,7 +1027,12 @@ const file_warren_v1_container_proto_rawDesc = "" +
 	"\x06target\x18\x02 \x01(\tR\x06target\"2\n" +
 	"\x06EnvVar\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xaf\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xa7\x01\n" +
+	"\rPublishedPort\x12!\n" +
+	"\fhost_address\x18\x01 \x01(\tR\vhostAddress\x12\x1b\n" +
+	"\thost_port\x18\x02 \x01(\rR\bhostPort\x12%\n" +
+	"\x0econtainer_port\x18\x03 \x01(\rR\rcontainerPort\x12/\n" +
+	"\bprotocol\x18\x04 \x01(\x0e2\x13.warren.v1.ProtocolR\bprotocol\"\xdf\x04\n" +
 	"\rContainerSpec\x12\x14\n" +
 	"\x05image\x18\x01 \x01(\tR\x05image\x12\x12\n" +
 	"\x04args\x18\x02 \x03(\tR\x04args\x12#\n" +
@@ -916,7 +1048,8 @@ const file_warren_v1_container_proto_rawDesc = "" +
 	"\arestart\x18\v \x01(\v2\x18.warren.v1.RestartPolicyR\arestart\x12\x1b\n" +
 	"\tread_only\x18\f \x01(\bR\breadOnly\x12\x17\n" +
 	"\acap_add\x18\r \x03(\tR\x06capAdd\x12\x19\n" +
-	"\bcap_drop\x18\x0e \x03(\tR\acapDrop*T\n" +
+	"\bcap_drop\x18\x0e \x03(\tR\acapDrop\x12.\n" +
+	"\x05ports\x18\x14 \x03(\v2\x18.warren.v1.PublishedPortR\x05ports*T\n" +
 	"\vNetworkMode\x12\x17\n" +
 	"\x13NETWORK_MODE_BRIDGE\x10\x00\x12\x15\n" +
 	"\x11NETWORK_MODE_HOST\x10\x01\x12\x15\n" +
@@ -924,7 +1057,10 @@ const file_warren_v1_container_proto_rawDesc = "" +
 	"\x10RestartCondition\x12\x19\n" +
 	"\x15RESTART_CONDITION_ANY\x10\x00\x12 \n" +
 	"\x1cRESTART_CONDITION_ON_FAILURE\x10\x01\x12\x1a\n" +
-	"\x16RESTART_CONDITION_NONE\x10\x02B1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
+	"\x16RESTART_CONDITION_NONE\x10\x02*.\n" +
+	"\bProtocol\x12\x10\n" +
+	"\fPROTOCOL_TCP\x10\x00\x12\x10\n" +
+	"\fPROTOCOL_UDP\x10\x01B1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
 
 var (
 	file_warren_v1_container_proto_rawDescOnce sync.Once
@@ -938,44 +1074,48 @@ func file_warren_v1_container_proto_rawDescGZIP() []byte {
 	return file_warren_v1_container_proto_rawDescData
 }
 
-var file_warren_v1_container_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_warren_v1_container_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_warren_v1_container_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_warren_v1_container_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_warren_v1_container_proto_goTypes = []any{
 	(NetworkMode)(0),            // 0: warren.v1.NetworkMode
 	(RestartCondition)(0),       // 1: warren.v1.RestartCondition
-	(*VolumeMount)(nil),         // 2: warren.v1.VolumeMount
-	(*IoLimit)(nil),             // 3: warren.v1.IoLimit
-	(*HealthCheck)(nil),         // 4: warren.v1.HealthCheck
-	(*HttpProbe)(nil),           // 5: warren.v1.HttpProbe
-	(*TcpProbe)(nil),            // 6: warren.v1.TcpProbe
-	(*Resources)(nil),           // 7: warren.v1.Resources
-	(*RestartPolicy)(nil),       // 8: warren.v1.RestartPolicy
-	(*SecretMount)(nil),         // 9: warren.v1.SecretMount
-	(*EnvVar)(nil),              // 10: warren.v1.EnvVar
-	(*ContainerSpec)(nil),       // 11: warren.v1.ContainerSpec
-	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
+	(Protocol)(0),               // 2: warren.v1.Protocol
+	(*VolumeMount)(nil),         // 3: warren.v1.VolumeMount
+	(*IoLimit)(nil),             // 4: warren.v1.IoLimit
+	(*HealthCheck)(nil),         // 5: warren.v1.HealthCheck
+	(*HttpProbe)(nil),           // 6: warren.v1.HttpProbe
+	(*TcpProbe)(nil),            // 7: warren.v1.TcpProbe
+	(*Resources)(nil),           // 8: warren.v1.Resources
+	(*RestartPolicy)(nil),       // 9: warren.v1.RestartPolicy
+	(*SecretMount)(nil),         // 10: warren.v1.SecretMount
+	(*EnvVar)(nil),              // 11: warren.v1.EnvVar
+	(*PublishedPort)(nil),       // 12: warren.v1.PublishedPort
+	(*ContainerSpec)(nil),       // 13: warren.v1.ContainerSpec
+	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
 }
 var file_warren_v1_container_proto_depIdxs = []int32{
-	3,  // 0: warren.v1.VolumeMount.io_limit:type_name -> warren.v1.IoLimit
-	5,  // 1: warren.v1.HealthCheck.http:type_name -> warren.v1.HttpProbe
-	6,  // 2: warren.v1.HealthCheck.tcp:type_name -> warren.v1.TcpProbe
-	12, // 3: warren.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
-	12, // 4: warren.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
-	12, // 5: warren.v1.HealthCheck.start_period:type_name -> google.protobuf.Duration
+	4,  // 0: warren.v1.VolumeMount.io_limit:type_name -> warren.v1.IoLimit
+	6,  // 1: warren.v1.HealthCheck.http:type_name -> warren.v1.HttpProbe
+	7,  // 2: warren.v1.HealthCheck.tcp:type_name -> warren.v1.TcpProbe
+	14, // 3: warren.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
+	14, // 4: warren.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
+	14, // 5: warren.v1.HealthCheck.start_period:type_name -> google.protobuf.Duration
 	1,  // 6: warren.v1.RestartPolicy.condition:type_name -> warren.v1.RestartCondition
-	10, // 7: warren.v1.ContainerSpec.env:type_name -> warren.v1.EnvVar
-	2,  // 8: warren.v1.ContainerSpec.volumes:type_name -> warren.v1.VolumeMount
-	9,  // 9: warren.v1.ContainerSpec.secrets:type_name -> warren.v1.SecretMount
-	12, // 10: warren.v1.ContainerSpec.stop_timeout:type_name -> google.protobuf.Duration
-	0,  // 11: warren.v1.ContainerSpec.network:type_name -> warren.v1.NetworkMode
-	4,  // 12: warren.v1.ContainerSpec.health:type_name -> warren.v1.HealthCheck
-	7,  // 13: warren.v1.ContainerSpec.resources:type_name -> warren.v1.Resources
-	8,  // 14: warren.v1.ContainerSpec.restart:type_name -> warren.v1.RestartPolicy
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	2,  // 7: warren.v1.PublishedPort.protocol:type_name -> warren.v1.Protocol
+	11, // 8: warren.v1.ContainerSpec.env:type_name -> warren.v1.EnvVar
+	3,  // 9: warren.v1.ContainerSpec.volumes:type_name -> warren.v1.VolumeMount
+	10, // 10: warren.v1.ContainerSpec.secrets:type_name -> warren.v1.SecretMount
+	14, // 11: warren.v1.ContainerSpec.stop_timeout:type_name -> google.protobuf.Duration
+	0,  // 12: warren.v1.ContainerSpec.network:type_name -> warren.v1.NetworkMode
+	5,  // 13: warren.v1.ContainerSpec.health:type_name -> warren.v1.HealthCheck
+	8,  // 14: warren.v1.ContainerSpec.resources:type_name -> warren.v1.Resources
+	9,  // 15: warren.v1.ContainerSpec.restart:type_name -> warren.v1.RestartPolicy
+	12, // 16: warren.v1.ContainerSpec.ports:type_name -> warren.v1.PublishedPort
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_container_proto_init() }
@@ -988,8 +1128,8 @@ func file_warren_v1_container_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_container_proto_rawDesc), len(file_warren_v1_container_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   10,
+			NumEnums:      3,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

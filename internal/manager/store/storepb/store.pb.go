@@ -750,6 +750,68 @@ func (x *Hold) GetExclusiveTaskId() string {
 	return ""
 }
 
+// PortOwner is the service that publishes a port of the nodes. The row is the
+// guard that keeps a port from being published twice.
+type PortOwner struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	ServiceId     string                 `protobuf:"bytes,2,opt,name=service_id,json=serviceId,proto3" json:"service_id,omitempty"`
+	Service       string                 `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PortOwner) Reset() {
+	*x = PortOwner{}
+	mi := &file_storepb_store_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortOwner) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortOwner) ProtoMessage() {}
+
+func (x *PortOwner) ProtoReflect() protoreflect.Message {
+	mi := &file_storepb_store_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortOwner.ProtoReflect.Descriptor instead.
+func (*PortOwner) Descriptor() ([]byte, []int) {
+	return file_storepb_store_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PortOwner) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *PortOwner) GetServiceId() string {
+	if x != nil {
+		return x.ServiceId
+	}
+	return ""
+}
+
+func (x *PortOwner) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
 // Request remembers a mutating request that was done, so that a retry finds
 // its result instead of doing it twice.
 type Request struct {
@@ -763,7 +825,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_storepb_store_proto_msgTypes[11]
+	mi := &file_storepb_store_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +837,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_storepb_store_proto_msgTypes[11]
+	mi := &file_storepb_store_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +850,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_storepb_store_proto_rawDescGZIP(), []int{11}
+	return file_storepb_store_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Request) GetObjectId() string {
@@ -862,7 +924,12 @@ const file_storepb_store_proto_rawDesc = "" +
 	"serviceIds\"L\n" +
 	"\x04Hold\x12\x18\n" +
 	"\aholders\x18\x01 \x01(\rR\aholders\x12*\n" +
-	"\x11exclusive_task_id\x18\x02 \x01(\tR\x0fexclusiveTaskId\"[\n" +
+	"\x11exclusive_task_id\x18\x02 \x01(\tR\x0fexclusiveTaskId\"b\n" +
+	"\tPortOwner\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1d\n" +
+	"\n" +
+	"service_id\x18\x02 \x01(\tR\tserviceId\x12\x18\n" +
+	"\aservice\x18\x03 \x01(\tR\aservice\"[\n" +
 	"\aRequest\x12\x1b\n" +
 	"\tobject_id\x18\x01 \x01(\tR\bobjectId\x123\n" +
 	"\adone_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06doneAtB9Z7github.com/cuemby/warren/internal/manager/store/storepbb\x06proto3"
@@ -879,7 +946,7 @@ func file_storepb_store_proto_rawDescGZIP() []byte {
 	return file_storepb_store_proto_rawDescData
 }
 
-var file_storepb_store_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_storepb_store_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_storepb_store_proto_goTypes = []any{
 	(*Transaction)(nil),           // 0: storepb.Transaction
 	(*Guard)(nil),                 // 1: storepb.Guard
@@ -892,8 +959,9 @@ var file_storepb_store_proto_goTypes = []any{
 	(*SecretItem)(nil),            // 8: storepb.SecretItem
 	(*Uses)(nil),                  // 9: storepb.Uses
 	(*Hold)(nil),                  // 10: storepb.Hold
-	(*Request)(nil),               // 11: storepb.Request
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*PortOwner)(nil),             // 11: storepb.PortOwner
+	(*Request)(nil),               // 12: storepb.Request
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
 }
 var file_storepb_store_proto_depIdxs = []int32{
 	1,  // 0: storepb.Transaction.guards:type_name -> storepb.Guard
@@ -904,7 +972,7 @@ var file_storepb_store_proto_depIdxs = []int32{
 	6,  // 5: storepb.ClusterKeys.sealing_key:type_name -> storepb.SealedBox
 	8,  // 6: storepb.SecretValue.items:type_name -> storepb.SecretItem
 	6,  // 7: storepb.SecretItem.box:type_name -> storepb.SealedBox
-	12, // 8: storepb.Request.done_at:type_name -> google.protobuf.Timestamp
+	13, // 8: storepb.Request.done_at:type_name -> google.protobuf.Timestamp
 	9,  // [9:9] is the sub-list for method output_type
 	9,  // [9:9] is the sub-list for method input_type
 	9,  // [9:9] is the sub-list for extension type_name
@@ -929,7 +997,7 @@ func file_storepb_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_storepb_store_proto_rawDesc), len(file_storepb_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
