@@ -62,7 +62,7 @@ func ValidateContainer(service string, c *warrenv1.ContainerSpec) error {
 		return err
 	}
 	checks := []func(string, *warrenv1.ContainerSpec) error{
-		validateArgs, validateEnv, validateUser, validateStop, validateNetwork, validateVolumes, validateSecrets,
+		validateArgs, validateEnv, validateUser, validateStop, validateNetwork, validatePorts, validateVolumes, validateSecrets,
 		validateHealth, validateResources, validateRestart, validateCapabilities,
 	}
 	for _, check := range checks {

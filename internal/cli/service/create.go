@@ -23,6 +23,7 @@ behind -- replaces the command of the image.`,
 		Example: `  warren service create postgres --image postgres:15 \
     --volume db-data:/var/lib/postgresql/data \
     --secret db-password --env POSTGRES_PASSWORD_FILE=/run/secrets/db-password
+  warren service create web --image nginx --replicas 3 --publish 8080:80
   warren service create hello --image busybox --replicas 3 -- sleep 1000`,
 		Args:                  nameAndCommand,
 		ValidArgsFunction:     cobra.NoFileCompletions,

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"fmt"
 	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -24,6 +25,7 @@ type serviceFlags struct {
 	user        string
 	stopTimeout time.Duration
 	network     string
+	publish     []string
 	history     uint32
 	update      updateFlags
 }
@@ -39,6 +41,7 @@ func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	flags.StringVarP(&f.user, "user", "u", "", "`USER[:GROUP]`, by name or number: who runs it (default: as the image says)")
 	flags.DurationVar(&f.stopTimeout, "stop-timeout", spec.DefaultStopTimeout, "`TIME` from SIGTERM to SIGKILL")
 	flags.StringVar(&f.network, "network", "bridge", "`MODE`: bridge, host or none")
+	flags.StringArrayVarP(&f.publish, "publish", "p", nil, "`[[ADDRESS:]HOST_PORT:]PORT[/udp]`: a port of the node that leads to one of the container; without HOST_PORT one is chosen (repeatable)")
 	flags.Uint32Var(&f.history, "history", spec.DefaultHistory, "`NUMBER` of earlier specs to keep for a rollback")
 	f.update.bind(cmd)
 	for flag, words := range map[string]command.Completion{
@@ -85,7 +88,12 @@ func (f *serviceFlags) apply(flags *pflag.FlagSet, s *warrenv1.ServiceSpec, labe
 			return addAll(&c.Volumes, f.volumes, spec.ParseVolumeMount, (*warrenv1.VolumeMount).GetPath)
 		},
 		"secret": func() error { return addAll(&c.Secrets, f.secrets, spec.ParseSecretMount, spec.SecretTarget) },
-		"label":  func() error { return addLabels(labels, f.labels) },
+		"publish": func() error {
+			return addAll(&c.Ports, f.publish, spec.ParsePublished, func(p *warrenv1.PublishedPort) string {
+				return fmt.Sprint(p.GetContainerPort(), p.GetProtocol())
+			})
+		},
+		"label": func() error { return addLabels(labels, f.labels) },
 	}
 	var failed error
 	flags.Visit(func(flag *pflag.Flag) {

@@ -42,6 +42,7 @@ var Noun = command.Noun[view.Service]{
 	}, command.OnlyWide(
 		command.Text("ID", func(v view.Service) string { return v.ID }),
 		command.Text("NETWORK", func(v view.Service) string { return v.Network }),
+		command.Text("PORTS", func(v view.Service) string { return strings.Join(view.Strings(v.Ports), ",") }),
 		command.Text("VOLUMES", func(v view.Service) string { return strings.Join(view.Strings(v.Volumes), ",") }),
 		command.Text("SECRETS", func(v view.Service) string {
 			return strings.Join(view.All(v.Secrets, func(m view.SecretMount) string { return m.Secret }), ",")
@@ -61,6 +62,7 @@ func sheet(s *command.Sheet, v view.Service) {
 	s.Some("Reason", v.Message)
 	s.Fieldf("Replicas", "%s running", v.Ratio())
 	s.Field("Network", v.Network)
+	s.SomeList("Ports", view.Strings(v.Ports))
 	s.List("Volumes", view.Strings(v.Volumes))
 	s.List("Secrets", view.Strings(v.Secrets))
 	s.SomeList("Env", view.Strings(v.Env))

@@ -14,6 +14,7 @@ type Container struct {
 	Network string        `json:"network"`
 	Volumes []VolumeMount `json:"volumes"`
 	Secrets []SecretMount `json:"secrets"`
+	Ports   []Port        `json:"ports"`
 	// StopTimeout is in seconds.
 	StopTimeout float64 `json:"stop_timeout_seconds"`
 }
@@ -56,6 +57,20 @@ type SecretMount struct {
 // String is the mount as inspect prints it.
 func (m SecretMount) String() string { return m.Secret + " at " + m.Path }
 
+// Port is a port of the node that leads to one of the container.
+type Port struct {
+	// HostAddress is empty for all of the node's.
+	HostAddress   string `json:"host_address,omitempty"`
+	HostPort      uint32 `json:"host_port"`
+	ContainerPort uint32 `json:"container_port"`
+	Protocol      string `json:"protocol"`
+
+	text string
+}
+
+// String is the port as --publish takes it.
+func (p Port) String() string { return p.text }
+
 func newContainer(c *warrenv1.ContainerSpec) Container {
 	stop := spec.DefaultStopTimeout
 	if c.GetStopTimeout() != nil {
@@ -74,6 +89,12 @@ func newContainer(c *warrenv1.ContainerSpec) Container {
 		}),
 		Secrets: All(c.GetSecrets(), func(m *warrenv1.SecretMount) SecretMount {
 			return SecretMount{Secret: m.GetSecret(), Path: spec.SecretsDir + "/" + spec.SecretTarget(m)}
+		}),
+		Ports: All(c.GetPorts(), func(p *warrenv1.PublishedPort) Port {
+			return Port{
+				HostAddress: p.GetHostAddress(), HostPort: p.GetHostPort(), ContainerPort: p.GetContainerPort(),
+				Protocol: spec.ProtocolName(p.GetProtocol()), text: spec.FormatPublished(p),
+			}
 		}),
 		StopTimeout: stop.Seconds(),
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/spec"
@@ -28,6 +30,7 @@ func (s *services) CreateService(ctx context.Context, r *warrenv1.CreateServiceR
 	}
 	missing := s.volumesOnFirstUse(r)
 	id, err := s.commit(ctx, func(tx *store.Tx) (string, error) {
+		service := proto.CloneOf(service) // chosen ports are this try's
 		m := service.GetMeta()
 		holder, err := free(tx.Services(), spec.KindService, m.GetNamespace(), m.GetName(), m.GetId())
 		if holder.GetDeletedAt() != nil {
@@ -40,6 +43,9 @@ func (s *services) CreateService(ctx context.Context, r *warrenv1.CreateServiceR
 			return "", err
 		}
 		if err := bindVolumes(tx, service, missing); err != nil {
+			return "", err
+		}
+		if err := bindPorts(tx, service, nil, s.config.Rand()); err != nil {
 			return "", err
 		}
 		return m.GetId(), tx.Services().Create(service)

@@ -26,6 +26,7 @@
 //	attachment/<ns>/<volume>/<task>           Attachment
 //	attachment.task/<ns>/<task>/<volume>      index of the above
 //	hold/<ns>/<volume>                        Hold, the guard of attachments
+//	port/<tcp or udp>/<number, 5 digits>      PortOwner, of a published port
 //	use/<ns>/<object>                         Uses, of a volume or a secret
 //	secret/<ns>/<id>                          Secret, which has no value
 //	secretvalue/<ns>/<secret>/<version>       SecretValue, sealed; 20 digits
@@ -53,5 +54,5 @@
 // Update runs the closure again. Rows read with Peek and List are not guarded:
 // one scan beside a stream of status writes would never commit. So what must
 // hold about many rows has a row of its own that every writer Gets and Puts: a
-// name, a Hold, a Uses.
+// name, a Hold, a Uses, a PortOwner.
 package store

@@ -163,7 +163,28 @@ func remove(tx *store.Tx, service *warrenv1.Service) error {
 			return err
 		}
 	}
+	if err := freePorts(tx, service); err != nil {
+		return err
+	}
 	return tx.Services().Delete(service)
+}
+
+// freePorts lets others publish the ports that were the service's.
+func freePorts(tx *store.Tx, service *warrenv1.Service) error {
+	for _, p := range service.GetSpec().GetContainer().GetPorts() {
+		key := store.PortKey(p.GetProtocol(), p.GetHostPort())
+		owner, err := tx.Ports().Get(key...)
+		if unlessNotFound(err) != nil {
+			return err
+		}
+		if owner.GetServiceId() != service.GetMeta().GetId() {
+			continue
+		}
+		if err := tx.Ports().Delete(key...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forget takes a service out of the uses of a volume or secret, if that was
