@@ -75,18 +75,18 @@ func ParsePublished(arg string) (*warrenv1.PublishedPort, error) {
 		}
 	}
 	var err error
-	if p.ContainerPort, err = parsePort(words[len(words)-1], 1); err != nil {
+	if p.ContainerPort, err = parsePublishedPort(words[len(words)-1], 1); err != nil {
 		return nil, bad("%v", err)
 	}
 	if len(words) > 1 && words[len(words)-2] != "" {
-		if p.HostPort, err = parsePort(words[len(words)-2], 0); err != nil {
+		if p.HostPort, err = parsePublishedPort(words[len(words)-2], 0); err != nil {
 			return nil, bad("%v", err)
 		}
 	}
 	return p, nil
 }
 
-func parsePort(text string, least uint64) (uint32, error) {
+func parsePublishedPort(text string, least uint64) (uint32, error) {
 	n, err := strconv.ParseUint(text, 10, 32)
 	if err != nil || n < least || n > maxPort {
 		return 0, fmt.Errorf("%q is no port: ports are from 1 to %d", text, maxPort)
