@@ -29,7 +29,7 @@ var (
 	volumes   = prometheus.NewDesc("warren_volumes", "Volumes.", nil, nil)
 	used      = prometheus.NewDesc("warren_volume_used_bytes", "Bytes that the volume takes on its storage, when last measured.", []string{"namespace", "volume", "node"}, nil)
 	index     = prometheus.NewDesc("warren_state_applied_index", "Raft index up to which the state is applied.", nil, nil)
-	readable    = prometheus.NewDesc("warren_state_readable", "1 when the state could be read for this scrape.", nil, nil)
+	readable  = prometheus.NewDesc("warren_state_readable", "1 when the state could be read for this scrape.", nil, nil)
 	buildInfo = prometheus.NewDesc("warren_build_info", "Always 1; the label tells the version.", []string{"version"}, nil)
 )
 
