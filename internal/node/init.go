@@ -96,6 +96,9 @@ func clearUnfinished(l Layout) error {
 	return directories(l)
 }
 
+// adminName is what the person is called who made the cluster.
+const adminName = "admin"
+
 // found writes everything that a new cluster consists of.
 func found(ctx context.Context, p *prepared, s *store.Store, home *pki.Home) (*vault.Created, error) {
 	now := time.Now()
@@ -106,15 +109,21 @@ func found(ctx context.Context, p *prepared, s *store.Store, home *pki.Home) (*v
 	if err := writeFile(p.layout.unlockKey(), []byte(keys.Unlock.Reveal()+"\n"), 0o600); err != nil {
 		return nil, err
 	}
+	adminID := spec.ClientID(adminName, random())
 	err = s.Update(ctx, func(tx *store.Tx) error {
 		node := &warrenv1.Node{
 			Meta: &warrenv1.Meta{
 				Id: p.settings.NodeID, Name: p.settings.NodeName,
 				CreatedAt: timestamppb.New(now), UpdatedAt: timestamppb.New(now),
 			},
-			Roles: nodeRoles(p.settings),
+			Roles: nodeRoles(p.settings), Address: p.settings.AdvertiseAddr,
 		}
-		return errors.Join(tx.Cluster().Put(keys.Cluster), tx.ClusterKeys().Put(keys.Keys), tx.Nodes().Create(node))
+		client := &warrenv1.Client{
+			Meta: &warrenv1.Meta{Id: adminID, Name: adminName, CreatedAt: timestamppb.New(now), UpdatedAt: timestamppb.New(now)},
+			Role: warrenv1.Role_ROLE_ADMIN,
+		}
+		return errors.Join(tx.Cluster().Put(keys.Cluster), tx.ClusterKeys().Put(keys.Keys),
+			tx.Nodes().Create(node), tx.Clients().Create(client))
 	})
 	if err != nil {
 		return nil, err
@@ -122,7 +131,7 @@ func found(ctx context.Context, p *prepared, s *store.Store, home *pki.Home) (*v
 	if err := issueNodeCertificate(p, keys.Vault, now); err != nil {
 		return nil, err
 	}
-	admin := pki.Identity{ClusterID: p.settings.ClusterID, Roles: []warrenv1.Role{warrenv1.Role_ROLE_ADMIN}, Name: "admin"}
+	admin := pki.Identity{ClusterID: p.settings.ClusterID, Roles: []warrenv1.Role{warrenv1.Role_ROLE_ADMIN}, Name: adminID}
 	bundle, err := keys.Vault.IssueBundle(admin, now, adminCertificateTTL)
 	if err != nil {
 		return nil, err

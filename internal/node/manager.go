@@ -21,6 +21,7 @@ import (
 	"github.com/cuemby/warren/internal/manager/server"
 	"github.com/cuemby/warren/internal/manager/vault"
 	"github.com/cuemby/warren/internal/pki"
+	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/version"
 )
 
@@ -52,7 +53,7 @@ func newManager(p *prepared, s *state, v *vault.Vault, source *pki.CertificateSo
 	m.server = server.New(server.Config{
 		Store: s.store, Vault: v, Streams: streams(m.dispatcher),
 		Clock: time.Now, Rand: random, Log: p.log.With("room", "server"), Version: version.Version,
-		Leader: s.consensus.Leader,
+		Leader: s.consensus.Leader, UnlockKey: func() (seal.UnlockKey, error) { return readUnlockKey(p.layout) },
 	})
 	return m
 }
@@ -64,7 +65,7 @@ func callingWorker(ctx context.Context) (string, error) {
 	if !ok {
 		return "", errors.New("the call has no verified caller")
 	}
-	return caller.Name, nil
+	return caller.ID, nil
 }
 
 func streams(d *dispatch.Dispatcher) server.Streams {
@@ -85,6 +86,7 @@ func (m *manager) run(ctx context.Context, ready *readiness) error {
 	g.Go(func() error { return serveGRPC(ctx, tcp, m.tcp) })
 	g.Go(func() error { return serveGRPC(ctx, unix, m.unix) })
 	g.Go(func() error { return renew(ctx, m.prepared, m.vault, m.source) })
+	g.Go(func() error { return m.server.Run(ctx) })
 	g.Go(func() error { return m.state.consensus.WhileLeading(ctx, m.lead) })
 	ready.manager.Store(true)
 	return g.Wait()

@@ -54,14 +54,9 @@ func clearInitMark(l Layout) error {
 
 // openVault unlocks the cluster's keys with the key file of this node.
 func openVault(ctx context.Context, p *prepared, s *state) (*vault.Vault, error) {
-	text, err := os.ReadFile(p.layout.unlockKey())
+	unlock, err := readUnlockKey(p.layout)
 	if err != nil {
-		return nil, fmt.Errorf("the cluster's keys cannot be unlocked: %w; put the unlock key there, as cluster init showed it", err)
-	}
-	unlock, err := seal.ParseUnlockKey(strings.TrimSpace(string(text)))
-	clear(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.layout.unlockKey(), err)
+		return nil, err
 	}
 	defer unlock.Destroy()
 	cluster, keys, err := s.clusterKeys(ctx)
@@ -73,6 +68,19 @@ func openVault(ctx context.Context, p *prepared, s *state) (*vault.Vault, error)
 			p.layout.state(), cluster.GetId(), p.settings.ClusterID)
 	}
 	return vault.Open(cluster, keys, unlock)
+}
+
+func readUnlockKey(l Layout) (seal.UnlockKey, error) {
+	text, err := os.ReadFile(l.unlockKey())
+	if err != nil {
+		return seal.UnlockKey{}, fmt.Errorf("the cluster's keys cannot be unlocked: %w; put the unlock key there, as cluster init showed it", err)
+	}
+	unlock, err := seal.ParseUnlockKey(strings.TrimSpace(string(text)))
+	clear(text)
+	if err != nil {
+		return seal.UnlockKey{}, fmt.Errorf("%s: %w", l.unlockKey(), err)
+	}
+	return unlock, nil
 }
 
 // prepared is a node about to run: its places, its settings, and everything

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"runtime"
@@ -42,12 +41,7 @@ type Bundle struct {
 // NewBundle puts a bundle together from a CA's certificate, a certificate that
 // it issued and the key it issued it for.
 func NewBundle(caPEM, certPEM []byte, key *Key) (Bundle, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(key.private)
-	if err != nil {
-		return Bundle{}, fmt.Errorf("marshal a private key: %w", err)
-	}
-	defer clear(der)
-	p, err := seal.PlaintextFrom(pem.EncodeToMemory(&pem.Block{Type: pemPrivateKey, Bytes: der}))
+	p, err := key.Marshal()
 	if err != nil {
 		return Bundle{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -26,11 +27,12 @@ func baseTLS() *tls.Config {
 // ServerTLS demands a valid certificate of the source's cluster from everybody
 // who connects, and shows the source's own, which must be a manager's. What
 // the peer may do is decided by its PeerIdentity. Beside HTTP/2 a client may
-// ask for one of the other protocols.
+// ask for one of the other protocols. Who says in its hello that it joins may
+// come without a certificate, and has no PeerIdentity then.
 func ServerTLS(source *CertificateSource, others ...string) *tls.Config {
 	outer := baseTLS()
 	outer.ClientAuth = tls.RequireAndVerifyClientCert
-	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	outer.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		c := source.Current()
 		inner := baseTLS()
 		inner.Time = source.now
@@ -38,7 +40,14 @@ func ServerTLS(source *CertificateSource, others ...string) *tls.Config {
 		inner.Certificates = []tls.Certificate{c.tls}
 		inner.ClientAuth = tls.RequireAndVerifyClientCert
 		inner.ClientCAs = c.roots
+		if slices.Contains(hello.SupportedProtos, joinProtocol) {
+			inner.ClientAuth = tls.VerifyClientCertIfGiven
+			inner.Certificates[0].Certificate = append(slices.Clone(c.tls.Certificate), c.ca.Raw)
+		}
 		inner.VerifyConnection = func(state tls.ConnectionState) error {
+			if len(state.PeerCertificates) == 0 && inner.ClientAuth == tls.VerifyClientCertIfGiven {
+				return nil
+			}
 			peer, err := PeerIdentity(state)
 			if err == nil && peer.ClusterID != c.identity.ClusterID {
 				err = fmt.Errorf("%s is not of this cluster, %s", peer, c.identity.ClusterID)

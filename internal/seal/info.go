@@ -17,6 +17,11 @@ func ToClusterRegistryInfo(clusterID, host string) []byte {
 	return encode("warren to cluster: registry v1", []byte(clusterID), []byte(host))
 }
 
+// ToManagerInfo binds the unlock key on its way to a manager that joins.
+func ToManagerInfo(clusterID, nodeID string) []byte {
+	return encode("warren to manager: unlock key v1", []byte(clusterID), []byte(nodeID))
+}
+
 // ToTaskInfo binds a value on its way to a worker to the one task that may
 // have it.
 func ToTaskInfo(clusterID, nodeID, taskID, secretID string, version uint64, item string) []byte {

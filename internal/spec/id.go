@@ -34,6 +34,9 @@ func ServiceID(name string, r Random) string { return "svc-" + name + "-" + r.di
 // NodeID returns node-<name>-<6>.
 func NodeID(name string, r Random) string { return "node-" + name + "-" + r.digits(6) }
 
+// ClientID returns client-<name>-<6>.
+func ClientID(name string, r Random) string { return "client-" + name + "-" + r.digits(6) }
+
 // TaskID returns <service>-<slot>-<10>. It is the container's ID as well:
 // container runtimes take at most 76 characters and no two separators in a
 // row, so a run of them in the service's name becomes one.

@@ -38,6 +38,8 @@ const (
 	KindService   = "service"
 	KindTask      = "task"
 	KindNode      = "node"
+	KindClient    = "client"
+	KindToken     = "join token"
 	KindNamespace = "namespace"
 	KindImage     = "image"
 	KindRegistry  = "registry"

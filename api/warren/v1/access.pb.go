@@ -36,6 +36,9 @@ const (
 	Role_ROLE_WORKER Role = 3
 	// A node that holds the cluster's state.
 	Role_ROLE_MANAGER Role = 4
+	// Whoever reaches the API, without a certificate. It is in no certificate,
+	// and only what gives somebody one may name it.
+	Role_ROLE_ANYONE Role = 5
 )
 
 // Enum value maps for Role.
@@ -46,6 +49,7 @@ var (
 		2: "ROLE_ADMIN",
 		3: "ROLE_WORKER",
 		4: "ROLE_MANAGER",
+		5: "ROLE_ANYONE",
 	}
 	Role_value = map[string]int32{
 		"ROLE_UNSPECIFIED": 0,
@@ -53,6 +57,7 @@ var (
 		"ROLE_ADMIN":       2,
 		"ROLE_WORKER":      3,
 		"ROLE_MANAGER":     4,
+		"ROLE_ANYONE":      5,
 	}
 )
 
@@ -174,14 +179,15 @@ const file_warren_v1_access_proto_rawDesc = "" +
 	"\x06Access\x12%\n" +
 	"\x05roles\x18\x01 \x03(\x0e2\x0f.warren.v1.RoleR\x05roles\x12\x14\n" +
 	"\x05local\x18\x02 \x01(\bR\x05local\x12\x1a\n" +
-	"\bmutating\x18\x03 \x01(\bR\bmutating*`\n" +
+	"\bmutating\x18\x03 \x01(\bR\bmutating*q\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vROLE_READER\x10\x01\x12\x0e\n" +
 	"\n" +
 	"ROLE_ADMIN\x10\x02\x12\x0f\n" +
 	"\vROLE_WORKER\x10\x03\x12\x10\n" +
-	"\fROLE_MANAGER\x10\x04:K\n" +
+	"\fROLE_MANAGER\x10\x04\x12\x0f\n" +
+	"\vROLE_ANYONE\x10\x05:K\n" +
 	"\x06access\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x8e\x03 \x01(\v2\x11.warren.v1.AccessR\x06accessB1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
 
 var (

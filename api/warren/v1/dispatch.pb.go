@@ -400,8 +400,10 @@ type Welcome struct {
 	NodeId          string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	ClusterId       string                 `protobuf:"bytes,2,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
 	HeartbeatPeriod *durationpb.Duration   `protobuf:"bytes,3,opt,name=heartbeat_period,json=heartbeatPeriod,proto3" json:"heartbeat_period,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// host:port of every manager, to remember where to ask next time.
+	Managers      []string `protobuf:"bytes,4,rep,name=managers,proto3" json:"managers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
@@ -451,6 +453,13 @@ func (x *Welcome) GetClusterId() string {
 func (x *Welcome) GetHeartbeatPeriod() *durationpb.Duration {
 	if x != nil {
 		return x.HeartbeatPeriod
+	}
+	return nil
+}
+
+func (x *Welcome) GetManagers() []string {
+	if x != nil {
+		return x.Managers
 	}
 	return nil
 }
@@ -1449,12 +1458,13 @@ const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\vacknowledge\x18\x03 \x01(\v2\x16.warren.v1.AcknowledgeH\x00R\vacknowledge\x128\n" +
 	"\vopen_stream\x18\x04 \x01(\v2\x15.warren.v1.OpenStreamH\x00R\n" +
 	"openStreamB\t\n" +
-	"\amessage\"\x87\x01\n" +
+	"\amessage\"\xa3\x01\n" +
 	"\aWelcome\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12D\n" +
-	"\x10heartbeat_period\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0fheartbeatPeriod\")\n" +
+	"\x10heartbeat_period\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0fheartbeatPeriod\x12\x1a\n" +
+	"\bmanagers\x18\x04 \x03(\tR\bmanagers\")\n" +
 	"\vAcknowledge\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\"\xd7\x01\n" +
 	"\vAssignments\x12\x12\n" +

@@ -72,11 +72,65 @@ func (NodeState) EnumDescriptor() ([]byte, []int) {
 	return file_warren_v1_node_proto_rawDescGZIP(), []int{0}
 }
 
+// NodeAvailability says whether a node is given tasks.
+type NodeAvailability int32
+
+const (
+	NodeAvailability_NODE_AVAILABILITY_ACTIVE NodeAvailability = 0
+	// It runs no tasks: those it had are stopped, new ones go elsewhere.
+	NodeAvailability_NODE_AVAILABILITY_DRAINED NodeAvailability = 1
+)
+
+// Enum value maps for NodeAvailability.
+var (
+	NodeAvailability_name = map[int32]string{
+		0: "NODE_AVAILABILITY_ACTIVE",
+		1: "NODE_AVAILABILITY_DRAINED",
+	}
+	NodeAvailability_value = map[string]int32{
+		"NODE_AVAILABILITY_ACTIVE":  0,
+		"NODE_AVAILABILITY_DRAINED": 1,
+	}
+)
+
+func (x NodeAvailability) Enum() *NodeAvailability {
+	p := new(NodeAvailability)
+	*p = x
+	return p
+}
+
+func (x NodeAvailability) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NodeAvailability) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_node_proto_enumTypes[1].Descriptor()
+}
+
+func (NodeAvailability) Type() protoreflect.EnumType {
+	return &file_warren_v1_node_proto_enumTypes[1]
+}
+
+func (x NodeAvailability) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NodeAvailability.Descriptor instead.
+func (NodeAvailability) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{1}
+}
+
 // Node is a machine of the cluster. Nodes belong to no namespace.
 type Node struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Meta  *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
-	Roles []Role                 `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=warren.v1.Role" json:"roles,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Meta         *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	Roles        []Role                 `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=warren.v1.Role" json:"roles,omitempty"`
+	Availability NodeAvailability       `protobuf:"varint,3,opt,name=availability,proto3,enum=warren.v1.NodeAvailability" json:"availability,omitempty"`
+	// host:port where a manager's API is reached by others; empty for workers.
+	Address string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	// SHA-256 of the public key that the node joined with: who shows the same
+	// key again is the same node.
+	KeyHash []byte `protobuf:"bytes,5,opt,name=key_hash,json=keyHash,proto3" json:"key_hash,omitempty"`
 	// Filled in when a node is read; stored elsewhere.
 	Status        *NodeStatus `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
 	Leader        bool        `protobuf:"varint,11,opt,name=leader,proto3" json:"leader,omitempty"`
@@ -124,6 +178,27 @@ func (x *Node) GetMeta() *Meta {
 func (x *Node) GetRoles() []Role {
 	if x != nil {
 		return x.Roles
+	}
+	return nil
+}
+
+func (x *Node) GetAvailability() NodeAvailability {
+	if x != nil {
+		return x.Availability
+	}
+	return NodeAvailability_NODE_AVAILABILITY_ACTIVE
+}
+
+func (x *Node) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Node) GetKeyHash() []byte {
+	if x != nil {
+		return x.KeyHash
 	}
 	return nil
 }
@@ -381,14 +456,192 @@ func (x *ListNodesResponse) GetNodes() []*Node {
 	return nil
 }
 
+type UpdateNodeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ref           *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	SetLabels     map[string]string      `protobuf:"bytes,2,rep,name=set_labels,json=setLabels,proto3" json:"set_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	RemoveLabels  []string               `protobuf:"bytes,3,rep,name=remove_labels,json=removeLabels,proto3" json:"remove_labels,omitempty"`
+	Availability  *NodeAvailability      `protobuf:"varint,4,opt,name=availability,proto3,enum=warren.v1.NodeAvailability,oneof" json:"availability,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateNodeRequest) Reset() {
+	*x = UpdateNodeRequest{}
+	mi := &file_warren_v1_node_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateNodeRequest) ProtoMessage() {}
+
+func (x *UpdateNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_node_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateNodeRequest.ProtoReflect.Descriptor instead.
+func (*UpdateNodeRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UpdateNodeRequest) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *UpdateNodeRequest) GetSetLabels() map[string]string {
+	if x != nil {
+		return x.SetLabels
+	}
+	return nil
+}
+
+func (x *UpdateNodeRequest) GetRemoveLabels() []string {
+	if x != nil {
+		return x.RemoveLabels
+	}
+	return nil
+}
+
+func (x *UpdateNodeRequest) GetAvailability() NodeAvailability {
+	if x != nil && x.Availability != nil {
+		return *x.Availability
+	}
+	return NodeAvailability_NODE_AVAILABILITY_ACTIVE
+}
+
+type RemoveNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Ref   *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	// Also when it is up, when its tasks cannot be asked to stop, and when the
+	// data of volumes is lost with it.
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNodeRequest) Reset() {
+	*x = RemoveNodeRequest{}
+	mi := &file_warren_v1_node_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNodeRequest) ProtoMessage() {}
+
+func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_node_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
+func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RemoveNodeRequest) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *RemoveNodeRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+type RemoveNodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Names of the volumes whose data was on it.
+	LostVolumes   []string `protobuf:"bytes,2,rep,name=lost_volumes,json=lostVolumes,proto3" json:"lost_volumes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNodeResponse) Reset() {
+	*x = RemoveNodeResponse{}
+	mi := &file_warren_v1_node_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNodeResponse) ProtoMessage() {}
+
+func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_node_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
+func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RemoveNodeResponse) GetNode() *Node {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *RemoveNodeResponse) GetLostVolumes() []string {
+	if x != nil {
+		return x.LostVolumes
+	}
+	return nil
+}
+
 var File_warren_v1_node_proto protoreflect.FileDescriptor
 
 const file_warren_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x14warren/v1/node.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\"\x99\x01\n" +
+	"\x14warren/v1/node.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\"\x8f\x02\n" +
 	"\x04Node\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12%\n" +
-	"\x05roles\x18\x02 \x03(\x0e2\x0f.warren.v1.RoleR\x05roles\x12-\n" +
+	"\x05roles\x18\x02 \x03(\x0e2\x0f.warren.v1.RoleR\x05roles\x12?\n" +
+	"\favailability\x18\x03 \x01(\x0e2\x1b.warren.v1.NodeAvailabilityR\favailability\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\x12\x19\n" +
+	"\bkey_hash\x18\x05 \x01(\fR\akeyHash\x12-\n" +
 	"\x06status\x18\n" +
 	" \x01(\v2\x15.warren.v1.NodeStatusR\x06status\x12\x16\n" +
 	"\x06leader\x18\v \x01(\bR\x06leader\"\xe6\x01\n" +
@@ -414,16 +667,41 @@ const file_warren_v1_node_proto_rawDesc = "" +
 	"\x0fdisk_free_bytes\x18\n" +
 	" \x01(\x04R\rdiskFreeBytes\":\n" +
 	"\x11ListNodesResponse\x12%\n" +
-	"\x05nodes\x18\x01 \x03(\v2\x0f.warren.v1.NodeR\x05nodes*R\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x0f.warren.v1.NodeR\x05nodes\"\xbb\x02\n" +
+	"\x11UpdateNodeRequest\x12 \n" +
+	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12J\n" +
+	"\n" +
+	"set_labels\x18\x02 \x03(\v2+.warren.v1.UpdateNodeRequest.SetLabelsEntryR\tsetLabels\x12#\n" +
+	"\rremove_labels\x18\x03 \x03(\tR\fremoveLabels\x12D\n" +
+	"\favailability\x18\x04 \x01(\x0e2\x1b.warren.v1.NodeAvailabilityH\x00R\favailability\x88\x01\x01\x1a<\n" +
+	"\x0eSetLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x0f\n" +
+	"\r_availability\"K\n" +
+	"\x11RemoveNodeRequest\x12 \n" +
+	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"\\\n" +
+	"\x12RemoveNodeResponse\x12#\n" +
+	"\x04node\x18\x01 \x01(\v2\x0f.warren.v1.NodeR\x04node\x12!\n" +
+	"\flost_volumes\x18\x02 \x03(\tR\vlostVolumes*R\n" +
 	"\tNodeState\x12\x1a\n" +
 	"\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10NODE_STATE_READY\x10\x01\x12\x13\n" +
-	"\x0fNODE_STATE_DOWN\x10\x022\x83\x01\n" +
+	"\x0fNODE_STATE_DOWN\x10\x02*O\n" +
+	"\x10NodeAvailability\x12\x1c\n" +
+	"\x18NODE_AVAILABILITY_ACTIVE\x10\x00\x12\x1d\n" +
+	"\x19NODE_AVAILABILITY_DRAINED\x10\x012\xa1\x02\n" +
 	"\x05Nodes\x123\n" +
 	"\aGetNode\x12\x0e.warren.v1.Ref\x1a\x0f.warren.v1.Node\"\a\xca\xf3\x18\x03\n" +
 	"\x01\x01\x12E\n" +
 	"\tListNodes\x12\x11.warren.v1.Filter\x1a\x1c.warren.v1.ListNodesResponse\"\a\xca\xf3\x18\x03\n" +
-	"\x01\x01B1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
+	"\x01\x01\x12F\n" +
+	"\n" +
+	"UpdateNode\x12\x1c.warren.v1.UpdateNodeRequest\x1a\x0f.warren.v1.Node\"\t\xca\xf3\x18\x05\n" +
+	"\x01\x02\x18\x01\x12T\n" +
+	"\n" +
+	"RemoveNode\x12\x1c.warren.v1.RemoveNodeRequest\x1a\x1d.warren.v1.RemoveNodeResponse\"\t\xca\xf3\x18\x05\n" +
+	"\x01\x02\x18\x01B1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
 
 var (
 	file_warren_v1_node_proto_rawDescOnce sync.Once
@@ -437,37 +715,52 @@ func file_warren_v1_node_proto_rawDescGZIP() []byte {
 	return file_warren_v1_node_proto_rawDescData
 }
 
-var file_warren_v1_node_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_warren_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_warren_v1_node_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_warren_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_warren_v1_node_proto_goTypes = []any{
 	(NodeState)(0),                // 0: warren.v1.NodeState
-	(*Node)(nil),                  // 1: warren.v1.Node
-	(*NodeStatus)(nil),            // 2: warren.v1.NodeStatus
-	(*NodeDescription)(nil),       // 3: warren.v1.NodeDescription
-	(*ListNodesResponse)(nil),     // 4: warren.v1.ListNodesResponse
-	(*Meta)(nil),                  // 5: warren.v1.Meta
-	(Role)(0),                     // 6: warren.v1.Role
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*Ref)(nil),                   // 8: warren.v1.Ref
-	(*Filter)(nil),                // 9: warren.v1.Filter
+	(NodeAvailability)(0),         // 1: warren.v1.NodeAvailability
+	(*Node)(nil),                  // 2: warren.v1.Node
+	(*NodeStatus)(nil),            // 3: warren.v1.NodeStatus
+	(*NodeDescription)(nil),       // 4: warren.v1.NodeDescription
+	(*ListNodesResponse)(nil),     // 5: warren.v1.ListNodesResponse
+	(*UpdateNodeRequest)(nil),     // 6: warren.v1.UpdateNodeRequest
+	(*RemoveNodeRequest)(nil),     // 7: warren.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),    // 8: warren.v1.RemoveNodeResponse
+	nil,                           // 9: warren.v1.UpdateNodeRequest.SetLabelsEntry
+	(*Meta)(nil),                  // 10: warren.v1.Meta
+	(Role)(0),                     // 11: warren.v1.Role
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*Ref)(nil),                   // 13: warren.v1.Ref
+	(*Filter)(nil),                // 14: warren.v1.Filter
 }
 var file_warren_v1_node_proto_depIdxs = []int32{
-	5, // 0: warren.v1.Node.meta:type_name -> warren.v1.Meta
-	6, // 1: warren.v1.Node.roles:type_name -> warren.v1.Role
-	2, // 2: warren.v1.Node.status:type_name -> warren.v1.NodeStatus
-	0, // 3: warren.v1.NodeStatus.state:type_name -> warren.v1.NodeState
-	7, // 4: warren.v1.NodeStatus.state_since:type_name -> google.protobuf.Timestamp
-	3, // 5: warren.v1.NodeStatus.description:type_name -> warren.v1.NodeDescription
-	1, // 6: warren.v1.ListNodesResponse.nodes:type_name -> warren.v1.Node
-	8, // 7: warren.v1.Nodes.GetNode:input_type -> warren.v1.Ref
-	9, // 8: warren.v1.Nodes.ListNodes:input_type -> warren.v1.Filter
-	1, // 9: warren.v1.Nodes.GetNode:output_type -> warren.v1.Node
-	4, // 10: warren.v1.Nodes.ListNodes:output_type -> warren.v1.ListNodesResponse
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	10, // 0: warren.v1.Node.meta:type_name -> warren.v1.Meta
+	11, // 1: warren.v1.Node.roles:type_name -> warren.v1.Role
+	1,  // 2: warren.v1.Node.availability:type_name -> warren.v1.NodeAvailability
+	3,  // 3: warren.v1.Node.status:type_name -> warren.v1.NodeStatus
+	0,  // 4: warren.v1.NodeStatus.state:type_name -> warren.v1.NodeState
+	12, // 5: warren.v1.NodeStatus.state_since:type_name -> google.protobuf.Timestamp
+	4,  // 6: warren.v1.NodeStatus.description:type_name -> warren.v1.NodeDescription
+	2,  // 7: warren.v1.ListNodesResponse.nodes:type_name -> warren.v1.Node
+	13, // 8: warren.v1.UpdateNodeRequest.ref:type_name -> warren.v1.Ref
+	9,  // 9: warren.v1.UpdateNodeRequest.set_labels:type_name -> warren.v1.UpdateNodeRequest.SetLabelsEntry
+	1,  // 10: warren.v1.UpdateNodeRequest.availability:type_name -> warren.v1.NodeAvailability
+	13, // 11: warren.v1.RemoveNodeRequest.ref:type_name -> warren.v1.Ref
+	2,  // 12: warren.v1.RemoveNodeResponse.node:type_name -> warren.v1.Node
+	13, // 13: warren.v1.Nodes.GetNode:input_type -> warren.v1.Ref
+	14, // 14: warren.v1.Nodes.ListNodes:input_type -> warren.v1.Filter
+	6,  // 15: warren.v1.Nodes.UpdateNode:input_type -> warren.v1.UpdateNodeRequest
+	7,  // 16: warren.v1.Nodes.RemoveNode:input_type -> warren.v1.RemoveNodeRequest
+	2,  // 17: warren.v1.Nodes.GetNode:output_type -> warren.v1.Node
+	5,  // 18: warren.v1.Nodes.ListNodes:output_type -> warren.v1.ListNodesResponse
+	2,  // 19: warren.v1.Nodes.UpdateNode:output_type -> warren.v1.Node
+	8,  // 20: warren.v1.Nodes.RemoveNode:output_type -> warren.v1.RemoveNodeResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_node_proto_init() }
@@ -477,13 +770,14 @@ func file_warren_v1_node_proto_init() {
 	}
 	file_warren_v1_access_proto_init()
 	file_warren_v1_common_proto_init()
+	file_warren_v1_node_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_node_proto_rawDesc), len(file_warren_v1_node_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   4,
+			NumEnums:      2,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,8 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Nodes_GetNode_FullMethodName   = "/warren.v1.Nodes/GetNode"
-	Nodes_ListNodes_FullMethodName = "/warren.v1.Nodes/ListNodes"
+	Nodes_GetNode_FullMethodName    = "/warren.v1.Nodes/GetNode"
+	Nodes_ListNodes_FullMethodName  = "/warren.v1.Nodes/ListNodes"
+	Nodes_UpdateNode_FullMethodName = "/warren.v1.Nodes/UpdateNode"
+	Nodes_RemoveNode_FullMethodName = "/warren.v1.Nodes/RemoveNode"
 )
 
 // NodesClient is the client API for Nodes service.
@@ -29,6 +31,11 @@ const (
 type NodesClient interface {
 	GetNode(ctx context.Context, in *Ref, opts ...grpc.CallOption) (*Node, error)
 	ListNodes(ctx context.Context, in *Filter, opts ...grpc.CallOption) (*ListNodesResponse, error)
+	// Changes a node's labels, or whether it is given tasks.
+	UpdateNode(ctx context.Context, in *UpdateNodeRequest, opts ...grpc.CallOption) (*Node, error)
+	// Takes a node out of the cluster; from then on its certificate is worth
+	// nothing. Refused without force while tasks run or volumes lie on it.
+	RemoveNode(ctx context.Context, in *RemoveNodeRequest, opts ...grpc.CallOption) (*RemoveNodeResponse, error)
 }
 
 type nodesClient struct {
@@ -59,12 +66,37 @@ func (c *nodesClient) ListNodes(ctx context.Context, in *Filter, opts ...grpc.Ca
 	return out, nil
 }
 
+func (c *nodesClient) UpdateNode(ctx context.Context, in *UpdateNodeRequest, opts ...grpc.CallOption) (*Node, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Node)
+	err := c.cc.Invoke(ctx, Nodes_UpdateNode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodesClient) RemoveNode(ctx context.Context, in *RemoveNodeRequest, opts ...grpc.CallOption) (*RemoveNodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveNodeResponse)
+	err := c.cc.Invoke(ctx, Nodes_RemoveNode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // NodesServer is the server API for Nodes service.
 // All implementations must embed UnimplementedNodesServer
 // for forward compatibility.
 type NodesServer interface {
 	GetNode(context.Context, *Ref) (*Node, error)
 	ListNodes(context.Context, *Filter) (*ListNodesResponse, error)
+	// Changes a node's labels, or whether it is given tasks.
+	UpdateNode(context.Context, *UpdateNodeRequest) (*Node, error)
+	// Takes a node out of the cluster; from then on its certificate is worth
+	// nothing. Refused without force while tasks run or volumes lie on it.
+	RemoveNode(context.Context, *RemoveNodeRequest) (*RemoveNodeResponse, error)
 	mustEmbedUnimplementedNodesServer()
 }
 
@@ -80,6 +112,12 @@ func (UnimplementedNodesServer) GetNode(context.Context, *Ref) (*Node, error) {
 }
 func (UnimplementedNodesServer) ListNodes(context.Context, *Filter) (*ListNodesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNodes not implemented")
+}
+func (UnimplementedNodesServer) UpdateNode(context.Context, *UpdateNodeRequest) (*Node, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateNode not implemented")
+}
+func (UnimplementedNodesServer) RemoveNode(context.Context, *RemoveNodeRequest) (*RemoveNodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveNode not implemented")
 }
 func (UnimplementedNodesServer) mustEmbedUnimplementedNodesServer() {}
 func (UnimplementedNodesServer) testEmbeddedByValue()               {}
@@ -138,6 +176,42 @@ func _Nodes_ListNodes_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Nodes_UpdateNode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateNodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodesServer).UpdateNode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Nodes_UpdateNode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodesServer).UpdateNode(ctx, req.(*UpdateNodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Nodes_RemoveNode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveNodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodesServer).RemoveNode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Nodes_RemoveNode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodesServer).RemoveNode(ctx, req.(*RemoveNodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Nodes_ServiceDesc is the grpc.ServiceDesc for Nodes service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -152,6 +226,14 @@ var Nodes_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListNodes",
 			Handler:    _Nodes_ListNodes_Handler,
+		},
+		{
+			MethodName: "UpdateNode",
+			Handler:    _Nodes_UpdateNode_Handler,
+		},
+		{
+			MethodName: "RemoveNode",
+			Handler:    _Nodes_RemoveNode_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

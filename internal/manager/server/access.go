@@ -42,6 +42,9 @@ func (rules accessRules) check(method string, caller Caller) error {
 	if rule == nil {
 		return spec.Problemf(spec.Denied, "", "", "%s is open to nobody", method)
 	}
+	if slices.Contains(rule.GetRoles(), warrenv1.Role_ROLE_ANYONE) {
+		return nil
+	}
 	for _, role := range caller.Roles {
 		if slices.Contains(rule.GetRoles(), role) {
 			return nil
@@ -49,6 +52,10 @@ func (rules accessRules) check(method string, caller Caller) error {
 		if role == warrenv1.Role_ROLE_ADMIN && slices.Contains(rule.GetRoles(), warrenv1.Role_ROLE_READER) {
 			return nil
 		}
+	}
+	if len(caller.Roles) == 0 {
+		return spec.Problemf(spec.Denied, "", caller.Name, "%s may not call %s", caller, method).
+			WithHint("warren init --manager ADDRESS --token TOKEN gets a certificate")
 	}
 	return spec.Problemf(spec.Denied, "", caller.Name, "%s may not call %s", caller, method).
 		WithHint("ask with a certificate that may, or as root on a manager")
@@ -96,7 +103,11 @@ func (s *Server) StreamInterceptor() grpc.StreamServerInterceptor {
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 		ctx, err := s.admit(stream.Context(), info.FullMethod)
 		if err == nil {
-			err = handler(srv, &admittedStream{ServerStream: stream, ctx: ctx})
+			ctx, leave := s.presence.enter(ctx, info.FullMethod)
+			defer leave()
+			if err = handler(srv, &admittedStream{ServerStream: stream, ctx: ctx}); err != nil {
+				err = whyEnded(ctx, err)
+			}
 		}
 		if err != nil {
 			return s.toStatus(info.FullMethod, err)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,8 +66,9 @@ func TestEachRPCWithEachIdentity(t *testing.T) {
 		methods(func(name string, m protoreflect.MethodDescriptor, rule *warrenv1.Access) {
 			may := false
 			for _, r := range rule.GetRoles() {
-				may = may || r == role || r == warrenv1.Role_ROLE_READER && role == warrenv1.Role_ROLE_ADMIN
+				may = may || r == role || r == warrenv1.Role_ROLE_ANYONE || r == warrenv1.Role_ROLE_READER && role == warrenv1.Role_ROLE_ADMIN
 			}
+			c.enroll("somebody", role) // who leaves, comes back
 			err := call(conn, name, m)
 			if denied := status.Code(err) == codes.PermissionDenied; denied == may {
 				t.Errorf("%s as %s: %v", name, word, err)
@@ -76,6 +78,56 @@ func TestEachRPCWithEachIdentity(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Without a certificate only one door is open: the one to get a certificate.
+func TestWithoutACertificateOneCanOnlyJoin(t *testing.T) {
+	c := newCluster(t)
+	conn := c.joiner(c.token(warrenv1.Role_ROLE_WORKER, nil))
+	methods(func(name string, m protoreflect.MethodDescriptor, rule *warrenv1.Access) {
+		err := call(conn, name, m)
+		if joins := name == "/warren.v1.Joining/Join"; joins != (status.Code(err) == codes.InvalidArgument) || joins == (status.Code(err) == codes.PermissionDenied) {
+			t.Errorf("%s without a certificate: %v", name, err)
+		}
+		if anyone := slices.Contains(rule.GetRoles(), warrenv1.Role_ROLE_ANYONE); anyone && name != "/warren.v1.Joining/Join" {
+			t.Errorf("%s is open to anyone", name)
+		}
+	})
+}
+
+// A certificate is worth what the cluster's state says: nothing for who was
+// removed, and not more than the roles that are left.
+func TestACertificateIsWorthWhatItsRowSays(t *testing.T) {
+	c := newCluster(t)
+	bob := warrenv1.NewVolumesClient(c.dial("bob", warrenv1.Role_ROLE_ADMIN))
+	list := func() error {
+		_, err := bob.ListVolumes(ctx, &warrenv1.Filter{})
+		return err
+	}
+	if err := list(); err != nil {
+		t.Fatal(err)
+	}
+	c.enroll("bob", warrenv1.Role_ROLE_READER)
+	wantError(t, list(), codes.PermissionDenied, "may not call")
+	if _, err := c.admin().RevokeClient(ctx, &warrenv1.Ref{NameOrId: "bob"}); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, list(), codes.PermissionDenied, "no member of the cluster any more")
+}
+
+// What is open when somebody is removed ends at once.
+func TestRemovalEndsOpenCalls(t *testing.T) {
+	c := newCluster(t)
+	events, err := warrenv1.NewClustersClient(c.dial("bob", warrenv1.Role_ROLE_READER)).
+		ListEvents(ctx, &warrenv1.ListEventsRequest{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.admin().RevokeClient(ctx, &warrenv1.Ref{NameOrId: "bob"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = events.Recv()
+	wantError(t, err, codes.PermissionDenied, "no member of the cluster any more")
 }
 
 // call makes an empty call of any kind.

@@ -15,13 +15,18 @@ import (
 
 // Caller is who makes a call: read from the connection, never from a request.
 type Caller struct {
-	// A node's ID, a client's name, or root.
+	// ID of the node or the client; empty for root and for whoever joins.
+	ID string
+	// What people call it.
 	Name  string
 	Roles []warrenv1.Role
 }
 
 // String prints the caller for people: admin alice.
 func (c Caller) String() string {
+	if len(c.Roles) == 0 {
+		return c.Name
+	}
 	words := make([]string, 0, len(c.Roles)+1)
 	for _, role := range c.Roles {
 		words = append(words, strings.ToLower(strings.TrimPrefix(role.String(), "ROLE_")))
@@ -55,11 +60,14 @@ func (s *Server) identify(ctx context.Context) (Caller, error) {
 	}
 	switch info := p.AuthInfo.(type) {
 	case credentials.TLSInfo:
+		if len(info.State.PeerCertificates) == 0 {
+			return Caller{Name: "somebody without a certificate"}, nil
+		}
 		identity, err := pki.PeerIdentity(info.State)
 		if err != nil {
 			return Caller{}, denied("the certificate names nobody: %v", err)
 		}
-		return Caller{Name: identity.Name, Roles: identity.Roles}, nil
+		return s.Member(ctx, identity)
 	case SocketPeer:
 		if info.UID != 0 {
 			return Caller{}, denied("user %d may not use the manager's socket", info.UID).

@@ -73,11 +73,13 @@ func (c *cluster) serve(patience time.Duration) {
 	s := server.New(server.Config{
 		Store: c.store, Vault: c.vault, Streams: c.workers, Clock: time.Now, Rand: random,
 		Log: logs(c.t), Version: "1.2.3", Leader: func() string { return "node-1" }, Patience: patience,
+		UnlockKey: func() (seal.UnlockKey, error) { return seal.ParseUnlockKey(c.keys.Unlock.Reveal()) },
 	})
 	source := pki.NewCertificateSource(c.credential("node-1", warrenv1.Role_ROLE_MANAGER))
 	g := grpc.NewServer(grpc.Creds(credentials.NewTLS(pki.ServerTLS(source))),
 		grpc.UnaryInterceptor(s.UnaryInterceptor()), grpc.StreamInterceptor(s.StreamInterceptor()))
 	s.Register(g)
+	c.background(s.Run)
 	warrenv1.RegisterDispatcherServer(g, warrenv1.UnimplementedDispatcherServer{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -102,9 +104,31 @@ func (c *cluster) credential(name string, roles ...warrenv1.Role) *pki.Credentia
 	return credential
 }
 
+// enroll makes somebody a member, whose ID is the name.
+func (c *cluster) enroll(name string, roles ...warrenv1.Role) {
+	c.t.Helper()
+	meta := &warrenv1.Meta{Id: name, Name: name}
+	c.update(func(tx *store.Tx) error {
+		if roles[0] == warrenv1.Role_ROLE_WORKER || roles[0] == warrenv1.Role_ROLE_MANAGER {
+			old, err := tx.Nodes().Get(name)
+			if err == nil {
+				old.Roles = roles
+				return tx.Nodes().Put(old)
+			}
+			return tx.Nodes().Create(&warrenv1.Node{Meta: meta, Roles: roles})
+		}
+		if old, err := tx.Clients().Get(name); err == nil {
+			old.Role = roles[0]
+			return tx.Clients().Put(old)
+		}
+		return tx.Clients().Create(&warrenv1.Client{Meta: meta, Role: roles[0]})
+	})
+}
+
 // dial connects as somebody with those roles.
 func (c *cluster) dial(name string, roles ...warrenv1.Role) *grpc.ClientConn {
 	c.t.Helper()
+	c.enroll(name, roles...)
 	tls := pki.ClientTLS(pki.NewCertificateSource(c.credential(name, roles...)))
 	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(credentials.NewTLS(tls)))
 	if err != nil {
@@ -118,6 +142,7 @@ func (c *cluster) dial(name string, roles ...warrenv1.Role) *grpc.ClientConn {
 type api struct {
 	warrenv1.ClustersClient
 	warrenv1.NodesClient
+	warrenv1.JoiningClient
 	warrenv1.VolumesClient
 	warrenv1.SecretsClient
 	warrenv1.ServicesClient
@@ -128,7 +153,7 @@ type api struct {
 func (c *cluster) admin() api {
 	conn := c.dial("alice", warrenv1.Role_ROLE_ADMIN)
 	return api{
-		warrenv1.NewClustersClient(conn), warrenv1.NewNodesClient(conn), warrenv1.NewVolumesClient(conn),
+		warrenv1.NewClustersClient(conn), warrenv1.NewNodesClient(conn), warrenv1.NewJoiningClient(conn), warrenv1.NewVolumesClient(conn),
 		warrenv1.NewSecretsClient(conn), warrenv1.NewServicesClient(conn), warrenv1.NewTasksClient(conn),
 		warrenv1.NewImagesClient(conn),
 	}

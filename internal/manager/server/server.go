@@ -18,13 +18,15 @@ import (
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/spec"
 )
 
 // DefaultPatience is how long a call waits for others while nothing moves.
 const DefaultPatience = 10 * time.Second
 
-// Config is what a Server is made of. All but Leader and Patience is required.
+// Config is what a Server is made of. All but Leader, UnlockKey and Patience
+// is required.
 type Config struct {
 	Store   *store.Store
 	Vault   Vault
@@ -38,16 +40,19 @@ type Config struct {
 	Version string
 	// Leader gives the leading manager's node ID, "" when there is none.
 	Leader func() string
+	// UnlockKey gives what opens the cluster's keys, for a manager that joins.
+	UnlockKey func() (seal.UnlockKey, error)
 	// Patience is DefaultPatience when zero.
 	Patience time.Duration
 }
 
-// Server serves the API. It owns no goroutine: all it does happens in calls.
+// Server serves the API. But for Run, all it does happens in calls.
 type Server struct {
-	config Config
-	store  *store.Store
-	log    *slog.Logger
-	rules  accessRules
+	config   Config
+	store    *store.Store
+	log      *slog.Logger
+	rules    accessRules
+	presence presence
 }
 
 // New returns a server that is ready to be registered.
@@ -65,6 +70,7 @@ func New(c Config) *Server {
 // have this server's interceptors.
 func (s *Server) Register(r grpc.ServiceRegistrar) {
 	warrenv1.RegisterClustersServer(r, &clusters{Server: s})
+	warrenv1.RegisterJoiningServer(r, &joining{Server: s})
 	warrenv1.RegisterNodesServer(r, &nodes{Server: s})
 	warrenv1.RegisterVolumesServer(r, &volumes{Server: s})
 	warrenv1.RegisterSecretsServer(r, &secrets{Server: s})

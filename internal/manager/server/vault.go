@@ -1,17 +1,27 @@
 package server
 
 import (
+	"crypto"
+	"time"
+
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store/storepb"
 	"github.com/cuemby/warren/internal/manager/vault"
+	"github.com/cuemby/warren/internal/pki"
 )
 
-// Vault takes values into the cluster's keeping. No plaintext passes through
-// here: envelopes go in, sealed items come out.
+// Vault takes values into the cluster's keeping, and vouches for who is who.
+// No plaintext passes through here: envelopes go in, sealed items come out.
 type Vault interface {
 	// Accept opens what a client sealed for an object and seals it with the
 	// key ring. It returns the items to store, in the given order, and their
 	// sizes in bytes; vault.ErrEnvelope when one was not sealed for that
 	// object.
 	Accept(o vault.Object, items []*warrenv1.SealedItem) ([]*storepb.SecretItem, []uint64, error)
+	// ClusterID and CACertificate (PEM) say whose authority this is.
+	ClusterID() string
+	CACertificate() []byte
+	// IssueCertificate signs a certificate (PEM) for the holder of a public
+	// key, valid for ttl.
+	IssueCertificate(pub crypto.PublicKey, id pki.Identity, now time.Time, ttl time.Duration) ([]byte, error)
 }

@@ -21,6 +21,8 @@
 //	clusterkeys/self                          ClusterKeys
 //	node/<id>                                 Node
 //	nodestatus/<id>                           NodeStatus
+//	client/<id>                               Client
+//	token/<id>                                JoinToken, which has no secret
 //	volume/<ns>/<id>                          Volume
 //	volumestatus/<ns>/<id>                    VolumeStatus
 //	attachment/<ns>/<volume>/<task>           Attachment
