@@ -86,6 +86,8 @@ func startManager(t *testing.T) *manager {
 		for _, err := range []error{
 			tx.Cluster().Put(keys.Cluster), tx.ClusterKeys().Put(keys.Keys),
 			tx.Nodes().Create(node), tx.NodeStatus().Put(ready, "node-1"),
+			tx.Clients().Create(&warrenv1.Client{Meta: &warrenv1.Meta{Id: "admin", Name: "admin"}, Role: warrenv1.Role_ROLE_ADMIN}),
+			tx.Clients().Create(&warrenv1.Client{Meta: &warrenv1.Meta{Id: "reader", Name: "reader"}, Role: warrenv1.Role_ROLE_READER}),
 		} {
 			if err != nil {
 				return err
