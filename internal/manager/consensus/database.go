@@ -7,6 +7,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // format is the version of warren.db's layout that this Warren writes.
@@ -44,7 +45,7 @@ func openDatabase(path string) (*bolt.DB, error) {
 		InitialMmapSize: mapped,
 		NoStatistics:    true,
 	})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("%s is in use by another process: %w", path, err)
 	}
 	if err != nil {

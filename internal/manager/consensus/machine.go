@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/cuemby/warren/internal/manager/store"
 )
@@ -169,7 +170,7 @@ func (m *machine) view() (*view, error) {
 	tx, err := m.db.Begin(false)
 	if err != nil {
 		m.file.RUnlock()
-		if errors.Is(err, bolt.ErrDatabaseNotOpen) {
+		if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 			return nil, store.ErrClosed
 		}
 		return nil, err
