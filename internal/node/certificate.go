@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/cuemby/warren/internal/manager/vault"
@@ -35,25 +36,59 @@ func readNodeCertificate(p *prepared) (*pki.Credential, error) {
 	return bundle.Parse()
 }
 
-// nodeCertificate returns this node's credential. An unlocked manager issues
+// identity is this node's certificate, once it has one.
+type identity struct {
+	mu     sync.Mutex
+	source *pki.CertificateSource
+	known  chan struct{} // closed once there is a source
+}
+
+func newIdentity() *identity { return &identity{known: make(chan struct{})} }
+
+// wait returns nil when ctx ends first.
+func (i *identity) wait(ctx context.Context) *pki.CertificateSource {
+	select {
+	case <-i.known:
+		return i.source
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// use makes c the node's certificate from now on.
+func (p *prepared) use(c *pki.Credential) error {
+	i := p.identity
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.source != nil {
+		return i.source.Swap(c)
+	}
+	i.source = pki.NewCertificateSource(c)
+	p.port.Use(i.source)
+	close(i.known)
+	return nil
+}
+
+// useCertificate uses the certificate on the disk. An unlocked manager issues
 // itself a new one where it is missing, damaged, or due.
-func nodeCertificate(p *prepared, v *vault.Vault) (*pki.CertificateSource, error) {
+func (p *prepared) useCertificate(v *vault.Vault) error {
 	c, err := readNodeCertificate(p)
 	if err != nil || time.Now().After(c.RenewAt()) {
 		if err := issueNodeCertificate(p, v, time.Now()); err != nil {
-			return nil, err
+			return err
 		}
 		if c, err = readNodeCertificate(p); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return pki.NewCertificateSource(c), nil
+	return p.use(c)
 }
 
 // renew replaces the certificate in time, for as long as the node runs.
-func renew(ctx context.Context, p *prepared, v *vault.Vault, source *pki.CertificateSource) error {
+func (p *prepared) renew(ctx context.Context, v *vault.Vault) error {
 	tick := time.NewTicker(renewalCheck)
 	defer tick.Stop()
+	source := p.identity.wait(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -63,11 +98,7 @@ func renew(ctx context.Context, p *prepared, v *vault.Vault, source *pki.Certifi
 		if time.Now().Before(source.Current().RenewAt()) {
 			continue
 		}
-		fresh, err := nodeCertificate(p, v)
-		if err == nil {
-			err = source.Swap(fresh.Current())
-		}
-		if err != nil {
+		if err := p.useCertificate(v); err != nil {
 			p.log.Error("the node's certificate was not renewed; it is tried again", "expires", source.Current().NotAfter(), "error", err)
 		}
 	}

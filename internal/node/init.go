@@ -46,20 +46,20 @@ func Init(ctx context.Context, o Options, home *pki.Home, terminal io.Writer) er
 	if err := writeFile(p.layout.unfinished(), nil, 0o600); err != nil {
 		return err
 	}
-	state, err := openState(ctx, p, true)
+	begun, err := openState(p)
 	if err != nil {
 		return err
 	}
-	keys, err := found(ctx, p, state.store, home)
-	if err != nil {
-		return errors.Join(err, state.close())
+	keys, err := found(ctx, p, begun, home)
+	if err == nil {
+		err = p.finishInit()
 	}
-	if err := p.finishInit(); err != nil {
-		return errors.Join(err, state.close())
+	if err != nil {
+		return errors.Join(err, begun.close())
 	}
 	announce(terminal, p, keys, home)
 	keys.Unlock.Destroy()
-	return p.run(ctx, state, keys.Vault)
+	return p.run(ctx, func(context.Context) (*state, *vault.Vault, error) { return begun, keys.Vault, nil })
 }
 
 // finishInit is the one step that makes the node an initialised one.
@@ -100,7 +100,7 @@ func clearUnfinished(l Layout) error {
 const adminName = "admin"
 
 // found writes everything that a new cluster consists of.
-func found(ctx context.Context, p *prepared, s *store.Store, home *pki.Home) (*vault.Created, error) {
+func found(ctx context.Context, p *prepared, s *state, home *pki.Home) (*vault.Created, error) {
 	now := time.Now()
 	keys, err := vault.Create(p.settings.ClusterID, p.settings.NodeName, now)
 	if err != nil {
@@ -109,8 +109,11 @@ func found(ctx context.Context, p *prepared, s *store.Store, home *pki.Home) (*v
 	if err := writeFile(p.layout.unlockKey(), []byte(keys.Unlock.Reveal()+"\n"), 0o600); err != nil {
 		return nil, err
 	}
+	if err := errors.Join(s.consensus.Bootstrap(), s.consensus.WaitLeading(ctx)); err != nil {
+		return nil, err
+	}
 	adminID := spec.ClientID(adminName, random())
-	err = s.Update(ctx, func(tx *store.Tx) error {
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
 		node := &warrenv1.Node{
 			Meta: &warrenv1.Meta{
 				Id: p.settings.NodeID, Name: p.settings.NodeName,

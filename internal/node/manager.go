@@ -13,14 +13,15 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/consensus"
 	"github.com/cuemby/warren/internal/manager/control/place"
 	"github.com/cuemby/warren/internal/manager/control/reap"
 	"github.com/cuemby/warren/internal/manager/control/service"
 	"github.com/cuemby/warren/internal/manager/control/volume"
 	"github.com/cuemby/warren/internal/manager/dispatch"
+	"github.com/cuemby/warren/internal/manager/peer"
 	"github.com/cuemby/warren/internal/manager/server"
 	"github.com/cuemby/warren/internal/manager/vault"
-	"github.com/cuemby/warren/internal/pki"
 	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/version"
 )
@@ -39,13 +40,12 @@ type manager struct {
 	*prepared
 	state      *state
 	vault      *vault.Vault
-	source     *pki.CertificateSource
 	server     *server.Server
 	dispatcher *dispatch.Dispatcher
 }
 
-func newManager(p *prepared, s *state, v *vault.Vault, source *pki.CertificateSource) *manager {
-	m := &manager{prepared: p, state: s, vault: v, source: source}
+func newManager(p *prepared, s *state, v *vault.Vault, links *peer.Links) *manager {
+	m := &manager{prepared: p, state: s, vault: v}
 	m.dispatcher = dispatch.New(dispatch.Config{
 		Store: s.store, Vault: v, ClusterID: p.settings.ClusterID,
 		Identify: callingWorker, Log: p.log.With("room", "dispatch"),
@@ -53,9 +53,16 @@ func newManager(p *prepared, s *state, v *vault.Vault, source *pki.CertificateSo
 	m.server = server.New(server.Config{
 		Store: s.store, Vault: v, Streams: streams(m.dispatcher),
 		Clock: time.Now, Rand: random, Log: p.log.With("room", "server"), Version: version.Version,
-		Leader: s.consensus.Leader, UnlockKey: func() (seal.UnlockKey, error) { return readUnlockKey(p.layout) },
+		Leader: s.consensus.Leader, Peers: peers{s.consensus, links},
+		UnlockKey: func() (seal.UnlockKey, error) { return readUnlockKey(p.layout) },
 	})
 	return m
+}
+
+// peers is what the API needs to know of the other managers.
+type peers struct {
+	*consensus.Consensus
+	*peer.Links
 }
 
 // callingWorker is the node in the caller's certificate, which the server's
@@ -80,12 +87,12 @@ func streams(d *dispatch.Dispatcher) server.Streams {
 
 // run serves the API and leads when it is this manager's turn, until ctx ends.
 func (m *manager) run(ctx context.Context, ready *readiness) error {
-	tcp := m.grpcServer(credentials.NewTLS(pki.ServerTLS(m.source)))
+	tcp := m.grpcServer(peer.Credentials())
 	unix := m.grpcServer(server.PeerCredentials())
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return serveGRPC(ctx, tcp, m.tcp) })
+	g.Go(func() error { return serveGRPC(ctx, tcp, m.port.API()) })
 	g.Go(func() error { return serveGRPC(ctx, unix, m.unix) })
-	g.Go(func() error { return renew(ctx, m.prepared, m.vault, m.source) })
+	g.Go(func() error { return m.renew(ctx, m.vault) })
 	g.Go(func() error { return m.server.Run(ctx) })
 	g.Go(func() error { return m.state.consensus.WhileLeading(ctx, m.lead) })
 	ready.manager.Store(true)

@@ -8,64 +8,56 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/cuemby/warren/internal/manager/consensus"
-	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/manager/vault"
 	"github.com/cuemby/warren/internal/metrics"
-	"github.com/cuemby/warren/internal/pki"
 	"github.com/cuemby/warren/internal/version"
 )
 
-// openState opens the replicated state and waits until this manager leads;
-// with bootstrap it begins a new one.
-func openState(ctx context.Context, p *prepared, bootstrap bool) (*state, error) {
-	node, err := consensus.Open(consensus.Options{
-		DataDir: p.layout.state(), NodeID: p.settings.NodeID, BootID: p.options.BootID,
-		Logger: p.log.With("room", "consensus"),
-	})
-	if err != nil {
-		return nil, err
-	}
-	s := &state{consensus: node, store: store.New(node)}
-	if bootstrap {
-		if err := node.Bootstrap(); err != nil {
-			return nil, errors.Join(err, s.close())
-		}
-	}
-	if err := node.WaitLeading(ctx); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	return s, nil
-}
-
-func (s *state) close() error { return s.consensus.Close() }
+// opening gives the state and the unlocked keys of a manager; it may wait for
+// other managers.
+type opening func(context.Context) (*state, *vault.Vault, error)
 
 // run starts what the node's settings ask for and returns when ctx ends or a
-// part of it cannot go on. Containers keep running.
-func (p *prepared) run(ctx context.Context, s *state, v *vault.Vault) (err error) {
-	defer func() {
-		v.Close()
-		err = errors.Join(err, s.close())
-	}()
-	source, err := nodeCertificate(p, v)
-	if err != nil {
-		return err
-	}
+// part of it cannot go on. Containers keep running. The worker does not wait
+// for the manager: its containers have to go on whether or not there is one.
+func (p *prepared) run(ctx context.Context, open opening) error {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		metrics.NewState(version.Version, func() (metrics.Snapshot, error) { return s.numbers(ctx) }))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var ready readiness
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveHTTP(ctx, p.http, p.settings, &ready, registry) })
-	g.Go(func() error { return newManager(p, s, v, source).run(ctx, &ready) })
-	g.Go(func() error { return p.work(ctx, source, &ready) })
+	g.Go(func() error { return p.manage(ctx, open, &ready, registry) })
+	g.Go(func() error { return p.work(ctx, &ready) })
 	p.log.Info("warren is running", "version", version.Version, "node", p.settings.NodeName,
 		"address", p.tcp.Addr().String(), "metrics", p.http.Addr().String(), "data_dir", p.layout.Data)
 	return g.Wait()
 }
 
+// manage is the manager's life.
+func (p *prepared) manage(ctx context.Context, open opening, ready *readiness, registry *prometheus.Registry) error {
+	s, v, err := open(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped while it waited
+		}
+		return err
+	}
+	defer v.Close()
+	links := p.port.Links()
+	err = p.useCertificate(v)
+	if err == nil {
+		registry.MustRegister(metrics.NewState(version.Version, func() (metrics.Snapshot, error) { return s.numbers(ctx) }))
+		err = newManager(p, s, v, links).run(ctx, ready)
+	}
+	return errors.Join(err, links.Close(), s.close())
+}
+
 // work is the worker's life beside the manager's.
-func (p *prepared) work(ctx context.Context, source *pki.CertificateSource, ready *readiness) error {
+func (p *prepared) work(ctx context.Context, ready *readiness) error {
+	source := p.identity.wait(ctx)
+	if source == nil {
+		return nil
+	}
 	w, err := newWorker(ctx, p, source)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/cuemby/warren/internal/manager/peer"
 	"github.com/cuemby/warren/internal/manager/vault"
 	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/spec"
@@ -32,15 +33,22 @@ func Start(ctx context.Context, o Options) error {
 	if err := clearInitMark(p.layout); err != nil {
 		return err
 	}
-	state, err := openState(ctx, p, false)
-	if err != nil {
-		return err
-	}
-	keys, err := openVault(ctx, p, state)
-	if err != nil {
-		return errors.Join(err, state.close())
-	}
-	return p.run(ctx, state, keys)
+	if c, err := readNodeCertificate(p); err == nil {
+		if err := p.use(c); err != nil {
+			return err
+		}
+	} // else this manager issues itself one, once it is unlocked
+	return p.run(ctx, func(ctx context.Context) (*state, *vault.Vault, error) {
+		state, err := openState(p)
+		if err != nil {
+			return nil, nil, err
+		}
+		keys, err := openVault(ctx, p, state)
+		if err != nil {
+			return nil, nil, errors.Join(err, state.close())
+		}
+		return state, keys, nil
+	})
 }
 
 // clearInitMark removes the mark of an init that was killed after its last
@@ -92,8 +100,11 @@ type prepared struct {
 	initialised bool
 	log         *slog.Logger
 	lock        *os.File
+	identity    *identity
 	// API, root's socket, and health and metrics.
 	tcp, unix, http net.Listener
+	// port serves the API and Raft on tcp.
+	port *peer.Port
 }
 
 // prepare reads what is there and takes the lock; it changes no state.
@@ -106,7 +117,7 @@ func prepare(o Options, command string) (_ *prepared, err error) {
 	if err != nil {
 		return nil, invalid(err)
 	}
-	p := &prepared{options: o, log: log}
+	p := &prepared{options: o, log: log, identity: newIdentity()}
 	if err := seal.CheckLock(); err != nil {
 		log.Warn("secrets may be swapped out while they are handled", "error", err)
 	}
@@ -152,7 +163,11 @@ func (p *prepared) listen() (err error) {
 	if p.unix, err = net.Listen("unix", p.layout.socket()); err != nil {
 		return fmt.Errorf("%w; choose a shorter or writable --run-dir", err)
 	}
-	return os.Chmod(p.layout.socket(), 0o600)
+	if err := os.Chmod(p.layout.socket(), 0o600); err != nil {
+		return err
+	}
+	p.port = peer.NewPort(p.tcp, p.log.With("room", "peer"))
+	return nil
 }
 
 func listenTCP(address, flag string) (net.Listener, error) {
@@ -168,6 +183,9 @@ func listenTCP(address, flag string) (net.Listener, error) {
 }
 
 func (p *prepared) close() {
+	if p.port != nil {
+		p.port.Close()
+	}
 	for _, l := range []net.Listener{p.tcp, p.unix, p.http} {
 		if l != nil {
 			l.Close()

@@ -18,16 +18,42 @@ type state struct {
 	store     *store.Store
 }
 
-// clusterKeys reads the rows that say which cluster this is and what opens its
-// secrets.
-func (s *state) clusterKeys(ctx context.Context) (cluster *warrenv1.Cluster, keys *storepb.ClusterKeys, err error) {
-	err = s.store.View(ctx, func(tx *store.ReadTx) error {
-		var errCluster, errKeys error
-		cluster, errCluster = tx.Cluster().Get()
-		keys, errKeys = tx.ClusterKeys().Get()
-		return errors.Join(errCluster, errKeys)
+// openState opens the replicated state. It may be behind, and before a manager
+// has first heard of the others it is empty.
+func openState(p *prepared) (*state, error) {
+	log := p.log.With("room", "consensus")
+	node, err := consensus.Open(consensus.Options{
+		DataDir: p.layout.state(), NodeID: p.settings.NodeID, BootID: p.options.BootID, Logger: log,
+		Transport: consensus.NewTransport(p.port.Raft(p.settings.AdvertiseAddr), log),
 	})
-	return cluster, keys, err
+	if err != nil {
+		return nil, err
+	}
+	return &state{consensus: node, store: store.New(node)}, nil
+}
+
+func (s *state) close() error { return s.consensus.Close() }
+
+// clusterKeys reads the rows that say which cluster this is and what opens its
+// secrets. It waits for them: a manager that has joined, or whose database is
+// being made anew, gets them from the others.
+func (s *state) clusterKeys(ctx context.Context) (cluster *warrenv1.Cluster, keys *storepb.ClusterKeys, err error) {
+	w := s.store.Watch(store.TableCluster, store.TableClusterKeys)
+	defer w.Close()
+	for {
+		err = s.store.ViewStale(ctx, func(tx *store.ReadTx) error {
+			var errCluster, errKeys error
+			cluster, errCluster = tx.Cluster().Get()
+			keys, errKeys = tx.ClusterKeys().Get()
+			return errors.Join(errCluster, errKeys)
+		})
+		if !errors.Is(err, store.ErrNotFound) {
+			return cluster, keys, err
+		}
+		if _, err := w.Next(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
 }
 
 // numbers counts what the metrics show. It reads what this manager has, which

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/spec"
 )
 
@@ -61,11 +62,8 @@ func (rules accessRules) check(method string, caller Caller) error {
 		WithHint("ask with a certificate that may, or as root on a manager")
 }
 
-// admit is what both interceptors do before a handler sees the call: find out
-// who calls, check the rule, and tie the request's ID to its caller.
-//
-// A manager that does not lead will hand the call on here, after it has
-// authorized it.
+// admit is what both interceptors do before anything else sees the call: find
+// out who calls, check the rule, and tie the request's ID to its caller.
 func (s *Server) admit(ctx context.Context, method string) (context.Context, error) {
 	caller, err := s.identify(ctx)
 	if err != nil {
@@ -83,14 +81,20 @@ func (s *Server) admit(ctx context.Context, method string) (context.Context, err
 	return ctx, nil
 }
 
-// UnaryInterceptor guards every unary call of the gRPC server.
+// UnaryInterceptor guards every unary call of the gRPC server, and hands those
+// that only the leader may answer on to it.
 func (s *Server) UnaryInterceptor() grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		ctx, err := s.admit(ctx, info.FullMethod)
-		if err != nil {
-			return nil, s.toStatus(info.FullMethod, err)
+	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
+		ctx, err = s.admit(ctx, info.FullMethod)
+		switch {
+		case err != nil:
+		case s.staleWillDo(ctx, info.FullMethod):
+			answer, err = handler(store.Stale(ctx), request)
+		case s.elsewhere(info.FullMethod):
+			answer, err = s.forward(ctx, info.FullMethod, request, handler)
+		default:
+			answer, err = handler(ctx, request)
 		}
-		answer, err := handler(ctx, request)
 		if err != nil {
 			return nil, s.toStatus(info.FullMethod, err)
 		}
@@ -98,14 +102,21 @@ func (s *Server) UnaryInterceptor() grpc.UnaryServerInterceptor {
 	}
 }
 
-// StreamInterceptor guards every streaming call of the gRPC server.
+// StreamInterceptor does for streaming calls what UnaryInterceptor does for
+// unary ones.
 func (s *Server) StreamInterceptor() grpc.StreamServerInterceptor {
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 		ctx, err := s.admit(stream.Context(), info.FullMethod)
 		if err == nil {
 			ctx, leave := s.presence.enter(ctx, info.FullMethod)
 			defer leave()
-			if err = handler(srv, &admittedStream{ServerStream: stream, ctx: ctx}); err != nil {
+			here := func() error { return handler(srv, &admittedStream{ServerStream: stream, ctx: ctx}) }
+			if s.elsewhere(info.FullMethod) {
+				err = s.forwardStream(ctx, stream, info.FullMethod, here)
+			} else {
+				err = here()
+			}
+			if err != nil {
 				err = whyEnded(ctx, err)
 			}
 		}

@@ -20,6 +20,10 @@ type Caller struct {
 	// What people call it.
 	Name  string
 	Roles []warrenv1.Role
+
+	// through is the manager that took the call and handed it on; empty when
+	// the caller speaks for itself.
+	through string
 }
 
 // String prints the caller for people: admin alice.
@@ -51,9 +55,18 @@ func callerName(ctx context.Context) string {
 	return "somebody"
 }
 
-// identify reads the caller from the peer's certificate, or on the Unix socket
-// from what the kernel says of the peer's process.
+// identify finds out who calls: the peer, or whom a manager speaks for.
 func (s *Server) identify(ctx context.Context) (Caller, error) {
+	near, err := s.peer(ctx)
+	if err != nil {
+		return Caller{}, err
+	}
+	return spokenFor(ctx, near)
+}
+
+// peer reads the caller from the peer's certificate, or on the Unix socket from
+// what the kernel says of the peer's process.
+func (s *Server) peer(ctx context.Context) (Caller, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return Caller{}, denied("the connection has no peer")

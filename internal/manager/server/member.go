@@ -60,4 +60,3 @@ func isNode(id pki.Identity) bool {
 func (s *Server) identityOf(id string, roles []warrenv1.Role) pki.Identity {
 	return pki.Identity{ClusterID: s.config.Vault.ClusterID(), Name: id, Roles: roles}
 }
-

@@ -25,8 +25,8 @@ import (
 // DefaultPatience is how long a call waits for others while nothing moves.
 const DefaultPatience = 10 * time.Second
 
-// Config is what a Server is made of. All but Leader, UnlockKey and Patience
-// is required.
+// Config is what a Server is made of. All but Leader, Peers, UnlockKey and
+// Patience is required.
 type Config struct {
 	Store   *store.Store
 	Vault   Vault
@@ -42,6 +42,8 @@ type Config struct {
 	Leader func() string
 	// UnlockKey gives what opens the cluster's keys, for a manager that joins.
 	UnlockKey func() (seal.UnlockKey, error)
+	// Peers are the other managers; nil for one that is alone for good.
+	Peers Peers
 	// Patience is DefaultPatience when zero.
 	Patience time.Duration
 }

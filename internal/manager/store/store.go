@@ -30,12 +30,20 @@ func New(engine Engine) *Store {
 	return s
 }
 
+type staleKey struct{}
+
+// Stale returns a context whose Views are content with what this manager has,
+// which may be behind, and which needs no leader.
+func Stale(ctx context.Context) context.Context { return context.WithValue(ctx, staleKey{}, true) }
+
 // View runs fn on a snapshot that shows every change acknowledged before the
-// call, anywhere in the cluster. fn must not call the store again nor wait for
+// call, anywhere in the cluster, unless ctx is Stale. fn must not call the store again nor wait for
 // anything.
 func (s *Store) View(ctx context.Context, fn func(*ReadTx) error) error {
-	if err := s.engine.Barrier(ctx); err != nil {
-		return err
+	if ctx.Value(staleKey{}) == nil {
+		if err := s.engine.Barrier(ctx); err != nil {
+			return err
+		}
 	}
 	return s.ViewStale(ctx, fn)
 }
