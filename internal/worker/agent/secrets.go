@@ -106,6 +106,9 @@ func (a *Agent) deliver(ctx context.Context, taskID string, pins []*warrenv1.Sec
 			return fmt.Errorf("fetch secret %s: the manager sent %s, version %d, instead of version %d",
 				pin.GetSecret(), fetched.GetSecretId(), fetched.GetVersion(), pin.GetVersion())
 		}
+		if got := itemKeys(fetched.GetItems()); !slices.Equal(got, pinnedKeys(pin)) {
+			return fmt.Errorf("fetch secret %s: the manager sent the keys %q instead of %q", pin.GetSecret(), got, pinnedKeys(pin))
+		}
 		for _, item := range fetched.GetItems() {
 			info := seal.ToTaskInfo(m.clusterID, m.nodeID, taskID, pin.GetSecretId(), pin.GetVersion(), item.GetKey())
 			if err := a.deliverItem(key, info, taskID, pin, item); err != nil {
@@ -114,6 +117,24 @@ func (a *Agent) deliver(ctx context.Context, taskID string, pins []*warrenv1.Sec
 		}
 	}
 	return nil
+}
+
+// pinnedKeys are the keys of the items that make a pin's value, sorted: one
+// item without a key where the secret is a single value.
+func pinnedKeys(pin *warrenv1.SecretPin) []string {
+	if len(pin.GetKeys()) == 0 {
+		return []string{""}
+	}
+	return slices.Sorted(slices.Values(pin.GetKeys()))
+}
+
+func itemKeys(items []*warrenv1.SealedItem) []string {
+	var keys []string
+	for _, item := range items {
+		keys = append(keys, item.GetKey())
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 func (a *Agent) deliverItem(key *seal.EnvelopeKey, info []byte, taskID string, pin *warrenv1.SecretPin, item *warrenv1.SealedItem) error {

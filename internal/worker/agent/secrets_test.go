@@ -88,6 +88,21 @@ func TestSecretSealedForAnotherTaskIsRefused(t *testing.T) {
 	})
 }
 
+func TestSecretWithOtherKeysThanPinnedIsRefused(t *testing.T) {
+	onNode(t, func(n *node) {
+		n.boss.secrets["secret-pw"] = []byte("s3cret")
+		task := withSecret(aTask("t1"), "pw")
+		task.Secrets[0].Keys = []string{"user", "password"}
+		n.full(task)
+		if s := n.is("t1", backingUp); !strings.Contains(s.GetMessage(), "keys") || !strings.Contains(s.GetMessage(), "pw") {
+			t.Errorf("message %q", s.GetMessage())
+		}
+		if n.drawer.read(t, "t1/pw") != "" || n.count("start t1") != 0 {
+			t.Error("started with half a secret")
+		}
+	})
+}
+
 func TestNoSecretIsFetchedForAMissingImage(t *testing.T) {
 	onNode(t, func(n *node) {
 		n.boss.secrets["secret-pw"] = []byte("s3cret")

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// stopTimeout is from SIGTERM to SIGKILL when the spec says nothing.
+	// stopTimeout is from the image's stop signal to SIGKILL when the spec
+	// says nothing.
 	stopTimeout = 10 * time.Second
 	// killLimit is how long the kernel may take to end a killed process.
 	killLimit = 30 * time.Second
@@ -61,8 +62,8 @@ func (t *task) recordStop(exit *runtime.Exit) {
 	})
 }
 
-// halt ends the container's process: SIGTERM, and SIGKILL when its time is
-// over. It returns nil when there is no container or no process ever ran. The
+// halt ends the container's process: its image's stop signal, SIGTERM as a
+// rule, and SIGKILL when its time is over. It returns nil when there is no container or no process ever ran. The
 // time is kept through interruptions and restarts of this program.
 func (t *task) halt(ctx context.Context, want *warrenv1.Task) (*runtime.Exit, error) {
 	status, err := t.a.cfg.Runtime.Status(ctx, t.id)
@@ -77,8 +78,8 @@ func (t *task) halt(ctx context.Context, want *warrenv1.Task) (*runtime.Exit, er
 	}
 	if t.progress.StopBy.IsZero() {
 		t.progress.StopBy = time.Now().Add(stopTimeoutOf(want))
-		if err := t.a.cfg.Runtime.Signal(ctx, t.id, syscall.SIGTERM); err != nil {
-			t.log.Warn("SIGTERM was not delivered", "error", err)
+		if err := t.a.cfg.Runtime.Signal(ctx, t.id, status.StopSignal); err != nil {
+			t.log.Warn("the signal to stop was not delivered", "signal", status.StopSignal, "error", err)
 		}
 		t.save()
 	}

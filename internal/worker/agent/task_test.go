@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,6 +133,20 @@ func TestStopUndoesInReverseAndReportsLast(t *testing.T) {
 		}
 		if s.GetExitCode() != 137 || s.GetExitReason() != "killed by SIGKILL" {
 			t.Errorf("status %v", s)
+		}
+	})
+}
+
+func TestStopAsksAsTheImageWants(t *testing.T) {
+	onNode(t, func(n *node) {
+		n.machine.stopSignal = syscall.SIGINT
+		n.full(aTask("t1"))
+		n.is("t1", running)
+		n.take()
+		n.full(unwanted(aTask("t1")))
+		n.is("t1", stopped)
+		if lines := n.take(); lines[0] != "signal t1 interrupt" {
+			t.Errorf("did %q, want the image's signal first", lines)
 		}
 	})
 }

@@ -70,6 +70,7 @@ type machine struct {
 	pullable   map[string]runtime.Image
 	accesses   []runtime.RegistryAccess
 	deaf       bool // containers ignore SIGTERM
+	stopSignal syscall.Signal
 	startError error
 	imageRoot  string
 	exec       func(context.Context, runtime.Exec) (int, error)
@@ -77,11 +78,12 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	return &machine{
-		journal:   &journal{},
-		boxes:     map[string]*box{},
-		images:    map[string]runtime.Image{"docker.io/library/app:1": {Name: "docker.io/library/app:1", Digest: "sha256:app"}},
-		pullable:  map[string]runtime.Image{},
-		imageRoot: t.TempDir(),
+		journal:    &journal{},
+		boxes:      map[string]*box{},
+		images:     map[string]runtime.Image{"docker.io/library/app:1": {Name: "docker.io/library/app:1", Digest: "sha256:app"}},
+		pullable:   map[string]runtime.Image{},
+		imageRoot:  t.TempDir(),
+		stopSignal: syscall.SIGTERM,
 	}
 }
 
@@ -165,7 +167,7 @@ func (m *machine) Start(_ context.Context, id string) error {
 
 func (m *machine) Signal(_ context.Context, id string, s syscall.Signal) error {
 	m.add("signal %s %v", id, s)
-	if s == syscall.SIGKILL || s == syscall.SIGTERM && !m.deaf {
+	if s == syscall.SIGKILL || !m.deaf {
 		m.end(id, 128+int(s))
 	}
 	return nil
@@ -205,7 +207,7 @@ func (m *machine) Status(_ context.Context, id string) (runtime.Status, error) {
 	if b == nil {
 		return runtime.Status{}, runtime.ErrNotFound
 	}
-	return runtime.Status{Running: b.running, Exit: b.exit}, nil
+	return runtime.Status{Running: b.running, Exit: b.exit, StopSignal: m.stopSignal}, nil
 }
 
 func (m *machine) ContainerIDs(context.Context) ([]string, error) {

@@ -119,6 +119,9 @@ type Status struct {
 	Pid int
 	// Exit is set once a started process has ended.
 	Exit *Exit
+	// StopSignal asks the process to end: the one that the image names, or
+	// SIGTERM.
+	StopSignal syscall.Signal
 	// Mounts as they were asked for at Create.
 	Mounts []Mount
 	Labels map[string]string

@@ -57,6 +57,7 @@ func (r *Runtime) Create(ctx context.Context, c runtime.Container) error {
 		client.WithSnapshotter(r.snapshotter),
 		client.WithNewSnapshot(c.ID, image),
 		client.WithNewSpec(specOptions(image, c)...),
+		client.WithImageStopSignal(image, "SIGTERM"),
 		client.WithRuntime(r.shim, r.runcOptions()),
 		client.WithContainerExtension(requestKey, &request{Mounts: c.Mounts, Labels: c.Labels, LogPath: c.LogPath}),
 	)

@@ -12,9 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/cuemby/warren/internal/testkit/image"
@@ -100,6 +103,33 @@ func TestPullFromALoopbackRegistry(t *testing.T) {
 	byDigest := strings.TrimSuffix(name, ":1") + "@" + pulled.Digest
 	if again, err := r.Ensure(t.Context(), byDigest, runtime.RegistryAccess{}); err != nil || again.Digest != pulled.Digest {
 		t.Errorf("by digest: %+v, %v", again, err)
+	}
+}
+
+func TestTheImageSaysHowItIsStopped(t *testing.T) {
+	r := begin(t)
+	name := serve(t, httptest.NewServer(image.Registry("", "")))
+	box, err := image.Busybox(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for signal, want := range map[string]syscall.Signal{"SIGINT": syscall.SIGINT, "10": syscall.SIGUSR1, "SIGNOSUCH": syscall.SIGTERM} {
+		changed, err := mutate.Config(box, v1.Config{Cmd: []string{"sleep", "100"}, StopSignal: signal})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := sh(r, strings.ToLower(signal), "sleep 100")
+		c.Image = strings.Replace(name, "box:1", "box:"+signal, 1)
+		if err := image.Push(c.Image, image.Image{Name: c.Image, Image: changed}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Ensure(t.Context(), c.Image, runtime.RegistryAccess{}); err != nil {
+			t.Fatal(err)
+		}
+		start(t, r, c)
+		if status, err := r.Status(t.Context(), c.ID); err != nil || status.StopSignal != want {
+			t.Errorf("%s: stopped by %v, %v; want %v", signal, status.StopSignal, err, want)
+		}
 	}
 }
 

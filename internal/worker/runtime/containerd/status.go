@@ -3,6 +3,7 @@ package containerd
 import (
 	"context"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
@@ -22,7 +23,7 @@ func (r *Runtime) Status(ctx context.Context, id string) (runtime.Status, error)
 	if err != nil {
 		return runtime.Status{}, err
 	}
-	status := runtime.Status{Mounts: asked.Mounts, Labels: asked.Labels}
+	status := runtime.Status{StopSignal: r.stopSignal(ctx, container), Mounts: asked.Mounts, Labels: asked.Labels}
 	task, err := container.Task(ctx, nil)
 	if errdefs.IsNotFound(err) {
 		status.Exit, err = r.exitWithoutTask(id)
@@ -47,6 +48,17 @@ func (r *Runtime) Status(ctx context.Context, id string) (runtime.Status, error)
 		status.Running, status.Pid = true, int(task.Pid())
 	}
 	return status, nil
+}
+
+// stopSignal is what the container's image wants to be stopped by. One that
+// names no signal of this machine is stopped like most.
+func (r *Runtime) stopSignal(ctx context.Context, container client.Container) syscall.Signal {
+	signal, err := client.GetStopSignal(ctx, container, syscall.SIGTERM)
+	if err != nil {
+		r.log.Warn("the image's stop signal is not known here; SIGTERM is used", "container", container.ID(), "error", err)
+		return syscall.SIGTERM
+	}
+	return signal
 }
 
 // exitWithoutTask is how a container ended that containerd knows no process
