@@ -97,9 +97,6 @@ func (a *Agent) stage(ctx context.Context, taskID string, pin *warrenv1.VolumePi
 	}
 	a.holders.add(v.ID, taskID)
 	path, err := a.cfg.Volumes.Stage(ctx, v)
-	if errors.Is(err, volume.ErrNotFound) {
-		return "", fmt.Errorf("%w; put its data back at its mount point, or delete the volume", err)
-	}
 	if err != nil {
 		return "", err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/containerd/containerd/v2/cmd/ctr/app"
+	"golang.org/x/sys/unix"
 
 	"github.com/cuemby/warren/internal/worker/runtime/containerd"
 )
@@ -17,7 +18,7 @@ import (
 // Run runs ctr with these arguments against the containerd whose socket is at
 // address, in Warren's namespace. Both can be said otherwise in args.
 func Run(ctx context.Context, address string, args []string) error {
-	switch _, err := os.Stat(address); {
+	switch err := unix.Access(address, unix.R_OK|unix.W_OK); {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("no containerd answers at %s: is a node running here? start it with `sudo warren manager start`", address)
 	case errors.Is(err, fs.ErrPermission):

@@ -120,7 +120,7 @@ func (d *Driver) Stage(_ context.Context, v volume.Volume) (string, error) {
 			return "", err
 		}
 	case p.marker.ID != v.ID:
-		return "", fmt.Errorf("%w: %s holds the data of another volume, %s", volume.ErrNotFound, d.Path(v), p.marker.ID)
+		return "", fmt.Errorf("%w: %s holds the data of another volume, %s; put its own data back from a backup, or delete the volume", volume.ErrNotFound, d.Path(v), p.marker.ID)
 	}
 	if err := p.finishPopulate(); err != nil {
 		return "", err
