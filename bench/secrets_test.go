@@ -39,7 +39,7 @@ type creator func(ctx context.Context, name string) error
 func measureSecrets(t *testing.T, n *node, s *swarm, r *report) {
 	warren, docker := make([]creator, many), make([]creator, many)
 	for i := range many {
-		warren[i], docker[i] = n.creator(n.dial(t)), s.creator()
+		warren[i], docker[i] = n.creator(t, n.dial(t)), s.creator()
 	}
 	var disk, warrenOne, warrenMany, swarmOne, swarmMany samples
 	for i := range rounds {
@@ -82,8 +82,14 @@ func rate(t *testing.T, clients []creator, count int64, prefix string) float64 {
 	return float64(count) / took.Seconds()
 }
 
-// creator seals a random value and sends it, as the CLI does.
-func (n *node) creator(c *client.Client) creator {
+// creator seals random values and sends them, one a call.
+func (n *node) creator(t *testing.T, c *client.Client) creator {
+	t.Helper()
+	envelopes, err := seal.NewEnvelopes(n.cluster.GetSealingKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(envelopes.Destroy)
 	return func(ctx context.Context, name string) error {
 		value := make([]byte, valueBytes)
 		rand.Read(value)
@@ -93,7 +99,7 @@ func (n *node) creator(c *client.Client) creator {
 		}
 		defer plaintext.Destroy()
 		info := seal.ToClusterInfo(n.cluster.GetId(), "default", name, "")
-		sealed, err := seal.SealTo(n.cluster.GetSealingKey(), info, plaintext)
+		sealed, err := envelopes.Seal(info, plaintext)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,7 @@
 //
 //	unlock key ──PBKDF2──▶ KEK ──wraps──▶ Ring ──seals──▶ Box (a stored value)
 //	                                       └─────seals──▶ Box (CA key, EnvelopeKey)
-//	SealTo(public key) ──────────────────────HPKE───────▶ envelope (a value on its way)
+//	public key ──HPKE──▶ data key ───────────seals──────▶ envelope (a value on its way)
 //
 // Every algorithm is the standard library's; what is chosen here is which one,
 // with what parameters, and what each ciphertext is bound to. The reason a

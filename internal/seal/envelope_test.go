@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"errors"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -57,6 +58,107 @@ func TestEnvelopeOpensForItsKeyAndPurposeOnly(t *testing.T) {
 			t.Fatalf("truncated to %d: %v", i, err)
 		}
 	}
+}
+
+// A receiver that knows the sender already is as strict as one that does not.
+func TestManyEnvelopesOfOneSender(t *testing.T) {
+	key := envelopeKey(t)
+	e, err := NewEnvelopes(key.PublicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Destroy()
+	seen := map[string]bool{}
+	for i := range 3 {
+		info := ToClusterInfo("c1", "default", "same", "")
+		sealed, err := e.Seal(info, plaintext(t, "value"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rest := string(sealed[headSize:]); seen[rest] {
+			t.Error("the same value is sealed alike twice")
+		} else {
+			seen[rest] = true
+		}
+		p, err := key.Open(info, sealed)
+		wantValue(t, p, err, "value")
+		if got := len(key.known.by); got != 1 {
+			t.Errorf("%d senders are known after envelope %d of one", got, i)
+		}
+		if _, err := key.Open(ToClusterInfo("c1", "default", "other", ""), sealed); !errors.Is(err, ErrEnvelope) {
+			t.Errorf("under another name: %v", err)
+		}
+		sealed[len(sealed)-1] ^= 1
+		if _, err := key.Open(info, sealed); !errors.Is(err, ErrEnvelope) {
+			t.Errorf("damaged: %v", err)
+		}
+	}
+	key.Destroy()
+	if len(key.known.by) != 0 {
+		t.Error("a destroyed key knows senders")
+	}
+}
+
+func TestFewSendersAreRemembered(t *testing.T) {
+	key := envelopeKey(t)
+	var first, last []byte
+	for range maxCorrespondents + 2 {
+		sealed, err := SealTo(key.PublicKey(), nil, plaintext(t, "value"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = sealed
+		}
+		last = sealed
+		p, err := key.Open(nil, sealed)
+		wantValue(t, p, err, "value")
+	}
+	if got := len(key.known.by); got != maxCorrespondents || len(key.known.order) != got {
+		t.Errorf("%d senders are remembered", got)
+	}
+	if key.known.by[string(first[:headSize])] != nil || key.known.by[string(last[:headSize])] == nil {
+		t.Error("the oldest is not the one that was forgotten")
+	}
+	p, err := key.Open(nil, first)
+	wantValue(t, p, err, "value")
+
+	last[headSize+ivSize] ^= 1
+	fresh := &EnvelopeKey{private: key.private}
+	if _, err := fresh.Open(nil, last); !errors.Is(err, ErrEnvelope) || len(fresh.known.by) != 0 {
+		t.Errorf("who sent rubbish: %v, %d remembered", err, len(fresh.known.by))
+	}
+}
+
+func TestEnvelopesAreOpenedByManyAtOnce(t *testing.T) {
+	key := envelopeKey(t)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range maxCorrespondents / 2 {
+				p, err := PlaintextFrom([]byte("value"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				sealed, err := SealTo(key.PublicKey(), nil, p)
+				p.Destroy()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for range 2 {
+					opened, err := key.Open(nil, sealed)
+					if err != nil || string(opened.Bytes()) != "value" {
+						t.Errorf("opened %v", err)
+						return
+					}
+					opened.Destroy()
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestEnvelopeKeyComesBackFromItsBytes(t *testing.T) {

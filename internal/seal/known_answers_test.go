@@ -71,7 +71,7 @@ func TestFormatsAreThoseOfAnotherImplementation(t *testing.T) {
 		"to_cluster_registry": ToClusterRegistryInfo("c1", "registry.example:5000"),
 		"to_task":             ToTaskInfo("c1", "node-1", "task-1", "secret-db-password-abc123", 7, "item"),
 	} {
-		p, err := key.Open(info, unhex(t, known.Envelopes[name]))
+		p, err := key.openHPKE(info, unhex(t, known.Envelopes[name]))
 		wantValue(t, p, err, "mySecurePassword123")
 	}
 }

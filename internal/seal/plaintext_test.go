@@ -41,7 +41,7 @@ func holders(t *testing.T) map[string]any {
 	}
 	return map[string]any{
 		"*Plaintext": p, "Plaintext": *p, "UnlockKey": unlock, "*UnlockKey": &unlock, "*KEK": kek,
-		"*Ring": &Ring{keys: []dataKey{{"id", s}}}, "*EnvelopeKey": envelope,
+		"*Ring": &Ring{keys: []dataKey{{"id", s}}}, "*EnvelopeKey": envelope, "*Envelopes": &Envelopes{sealer: s},
 	}
 }
 
@@ -98,7 +98,7 @@ func TestNothingPrintsWhatItHolds(t *testing.T) {
 func TestNothingThatHoldsAKeyIsComparable(t *testing.T) {
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[Plaintext](), reflect.TypeFor[UnlockKey](), reflect.TypeFor[KEK](),
-		reflect.TypeFor[Ring](), reflect.TypeFor[EnvelopeKey](),
+		reflect.TypeFor[Ring](), reflect.TypeFor[EnvelopeKey](), reflect.TypeFor[Envelopes](),
 	} {
 		if typ.Comparable() {
 			t.Errorf("%v compiles with ==", typ)

@@ -67,9 +67,14 @@ func create(ctx context.Context, s *command.Shell, c *client.Client, r *warrenv1
 		if err != nil {
 			return err
 		}
+		envelopes, err := seal.NewEnvelopes(cluster.GetSealingKey())
+		if err != nil {
+			return err
+		}
+		defer envelopes.Destroy()
 		for _, i := range items {
 			info := seal.ToClusterInfo(cluster.GetId(), r.Namespace, r.Name, i.key)
-			sealed, err := seal.SealTo(cluster.GetSealingKey(), info, i.value)
+			sealed, err := envelopes.Seal(info, i.value)
 			if err != nil {
 				return err
 			}

@@ -93,9 +93,14 @@ func (v *Vault) Deliver(o Object, items []*storepb.SecretItem, to Recipient) ([]
 	if to.NodeID == "" || to.TaskID == "" {
 		return nil, errors.New("deliver a secret: to no node or task")
 	}
+	envelopes, err := seal.NewEnvelopes(to.SealingKey)
+	if err != nil {
+		return nil, fmt.Errorf("deliver to task %s: %w", to.TaskID, err)
+	}
+	defer envelopes.Destroy()
 	sealed := make([]*warrenv1.SealedItem, len(items))
 	for i, item := range items {
-		ct, err := v.deliver(o, item, to)
+		ct, err := v.deliver(o, item, to, envelopes)
 		if err != nil {
 			return nil, fmt.Errorf("deliver to task %s: %w", to.TaskID, err)
 		}
@@ -104,12 +109,12 @@ func (v *Vault) Deliver(o Object, items []*storepb.SecretItem, to Recipient) ([]
 	return sealed, nil
 }
 
-func (v *Vault) deliver(o Object, item *storepb.SecretItem, to Recipient) ([]byte, error) {
+func (v *Vault) deliver(o Object, item *storepb.SecretItem, to Recipient, envelopes *seal.Envelopes) ([]byte, error) {
 	p, err := v.open(v.context(o, item.GetKey()), item.GetBox())
 	if err != nil {
 		return nil, err
 	}
 	defer p.Destroy()
 	info := seal.ToTaskInfo(v.clusterID, to.NodeID, to.TaskID, o.ID, o.Version, item.GetKey())
-	return seal.SealTo(to.SealingKey, info, p)
+	return envelopes.Seal(info, p)
 }

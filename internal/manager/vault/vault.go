@@ -66,4 +66,9 @@ func (v *Vault) IssueBundle(id pki.Identity, now time.Time, ttl time.Duration) (
 }
 
 // Close wipes the ring. The vault opens nothing afterwards.
-func (v *Vault) Close() { v.ring.Destroy() }
+func (v *Vault) Close() {
+	v.ring.Destroy()
+	if v.envelope != nil {
+		v.envelope.Destroy()
+	}
+}

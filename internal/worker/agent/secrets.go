@@ -88,6 +88,7 @@ func (a *Agent) deliver(ctx context.Context, taskID string, pins []*warrenv1.Sec
 	if err != nil {
 		return err
 	}
+	defer key.Destroy()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := m.client.FetchSecrets(ctx, &warrenv1.FetchSecretsRequest{TaskId: taskID, SealingKey: key.PublicKey()})
