@@ -39,7 +39,9 @@ func measureFootprint(t *testing.T, n *node, r *report) {
 func (n *node) settled(t *testing.T) float64 {
 	t.Helper()
 	before := math.Inf(1)
-	for deadline := time.Now().Add(settleLimit); ; time.Sleep(settleTime) {
+	look := time.NewTicker(settleTime)
+	defer look.Stop()
+	for deadline := time.Now().Add(settleLimit); ; <-look.C {
 		rss, err := n.memory("status", "VmRSS:")
 		if err != nil {
 			t.Fatal(err)

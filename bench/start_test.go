@@ -95,7 +95,9 @@ func (n *node) running(t *testing.T, service string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	for {
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for ; ; <-again.C {
 		list, err := n.client.Tasks.ListTasks(ctx, &warrenv1.ListTasksRequest{Service: service})
 		if err != nil {
 			t.Fatal(err)
@@ -105,6 +107,5 @@ func (n *node) running(t *testing.T, service string) string {
 				return task.GetMeta().GetId()
 			}
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
