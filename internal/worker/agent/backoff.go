@@ -28,3 +28,6 @@ func backoff(failures int) time.Duration {
 func jitter(wait time.Duration) time.Duration {
 	return wait + rand.N(wait/2+1)
 }
+
+// drift is a time up to that long.
+func drift(most time.Duration) time.Duration { return rand.N(most + 1) }

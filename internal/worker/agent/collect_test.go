@@ -54,7 +54,7 @@ func TestEndReasonsNameTheSignal(t *testing.T) {
 		0: "exited", 1: "exited with code 1", 128: "exited with code 128", 137: "killed by SIGKILL",
 		143: "killed by SIGTERM", 139: "killed by SIGSEGV", 255: "exited with code 255", -1: "exited with code -1",
 	} {
-		if got := endReason(code); got != want {
+		if got := endReason(runtime.Exit{Code: code}, aTask("t1")); got != want {
 			t.Errorf("%d: %q, want %q", code, got, want)
 		}
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/spec"
 	"github.com/cuemby/warren/internal/worker/runtime"
 )
 
@@ -62,6 +64,11 @@ func (t *task) container(want *warrenv1.Task) runtime.Container {
 		NetNS:    t.ready.endpoint.NetNSPath,
 		Mounts:   t.mounts(),
 		LogPath:  t.a.logPath(t.id),
+
+		ReadOnlyRoot:     c.GetReadOnly(),
+		AddCapabilities:  c.GetCapAdd(),
+		DropCapabilities: c.GetCapDrop(),
+		Limits:           limits(c.GetResources(), t.ready.io),
 		Labels: map[string]string{
 			"warren.task":      name,
 			"warren.service":   want.GetService(),
@@ -95,3 +102,12 @@ func (t *task) mounts() []runtime.Mount {
 func (a *Agent) logDir(taskID string) string { return filepath.Join(a.cfg.DataDir, "logs", taskID) }
 
 func (a *Agent) logPath(taskID string) string { return filepath.Join(a.logDir(taskID), "log") }
+
+func limits(r *warrenv1.Resources, io []runtime.IOLimit) runtime.Limits {
+	return runtime.Limits{
+		CPUMillis: r.GetCpuLimitMillis(),
+		Memory:    r.GetMemoryLimitBytes(),
+		Pids:      cmp.Or(r.GetPidsLimit(), spec.DefaultPidsLimit),
+		IO:        io,
+	}
+}

@@ -24,6 +24,7 @@ type volumeHook struct{}
 func (volumeHook) prepare(ctx context.Context, t *task, want *warrenv1.Task) error {
 	var mounts []runtime.Mount
 	identities := map[string]identity{}
+	var io ioLimits
 	for _, pin := range want.GetVolumes() {
 		path, err := t.a.stage(ctx, t.id, pin, t.ready.image.Name)
 		if err != nil {
@@ -33,10 +34,13 @@ func (volumeHook) prepare(ctx context.Context, t *task, want *warrenv1.Task) err
 		if err != nil {
 			return fmt.Errorf("volume %s: %w", pin.GetVolume(), err)
 		}
+		if err := io.add(pin, path, want.GetContainer()); err != nil {
+			return err
+		}
 		identities[pin.GetVolumeId()] = identity{dev, ino}
 		mounts = append(mounts, runtime.Mount{Source: path, Target: pin.GetPath(), ReadOnly: pin.GetReadOnly()})
 	}
-	t.ready.volumes, t.ready.identities = mounts, identities
+	t.ready.volumes, t.ready.identities, t.ready.io = mounts, identities, io
 	return nil
 }
 

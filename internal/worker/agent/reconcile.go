@@ -29,7 +29,7 @@ func (t *task) reconcile(ctx context.Context, want *warrenv1.Task) outcome {
 	t.reconciled = true
 	switch {
 	case t.unrecorded(status.Exit):
-		return t.ended(want, status.Exit, endReason(status.Exit.Code))
+		return t.ended(want, status.Exit, endReason(*status.Exit, want))
 	case t.progress.Running:
 		return t.ended(want, nil, removedByOthers)
 	}

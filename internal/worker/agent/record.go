@@ -17,6 +17,12 @@ type progress struct {
 	// Failures in a row, and when the next try is due.
 	Failures int       `json:"failures,omitempty"`
 	RetryAt  time.Time `json:"retry_at,omitzero"`
+	// Restarts in a row, none of which ran well.
+	Restarts uint32 `json:"restarts,omitempty"`
+	// Unhealthy is why the container is being ended for another one.
+	Unhealthy string `json:"unhealthy,omitempty"`
+	// Resting: it is not started again, and what it held is given back.
+	Resting bool `json:"resting,omitempty"`
 	// StopBy is when SIGKILL follows; zero while it was not asked to stop.
 	StopBy time.Time `json:"stop_by,omitzero"`
 	// Volumes has the directories that the container was started with, by

@@ -35,6 +35,7 @@ type readied struct {
 	image      runtime.Image
 	volumes    []runtime.Mount
 	identities map[string]identity
+	io         []runtime.IOLimit
 	secrets    *runtime.Mount
 	delivered  []delivered
 	endpoint   network.Endpoint
@@ -68,7 +69,7 @@ func (t *task) start(ctx context.Context, want *warrenv1.Task) outcome {
 			return t.fail(ctx, err)
 		}
 	}
-	t.started()
+	t.started(want)
 	return outcome{verdict: done}
 }
 
@@ -93,7 +94,7 @@ func (t *task) timed(ctx context.Context, h hook, want *warrenv1.Task) error {
 }
 
 // started says that the container runs.
-func (t *task) started() {
+func (t *task) started(want *warrenv1.Task) {
 	t.progress.Running = true
 	t.progress.Volumes = t.ready.identities
 	t.report(func(s *warrenv1.TaskStatus) {
@@ -101,6 +102,9 @@ func (t *task) started() {
 			s.Restarts++
 		}
 		s.State, s.Message = warrenv1.TaskState_TASK_STATE_RUNNING, ""
+		if want.GetContainer().GetHealth() != nil {
+			s.Health = warrenv1.Health_HEALTH_STARTING
+		}
 		s.StartedAt = timestamppb.New(time.Now())
 		s.ImageDigest = t.ready.image.Digest
 		s.Address = ""
@@ -113,56 +117,5 @@ func (t *task) started() {
 		if err := t.a.state.setMounted(id); err != nil {
 			t.log.Error("that the volume was mounted was not written down", "volume", id, "error", err)
 		}
-	}
-}
-
-// watch waits for the end of the container's process.
-func (t *task) watch(ctx context.Context, want *warrenv1.Task) outcome {
-	exit, err := t.a.cfg.Runtime.Wait(ctx, t.id)
-	switch {
-	case ctx.Err() != nil:
-		return outcome{verdict: done}
-	case errors.Is(err, runtime.ErrNotFound):
-		return t.ended(want, nil, removedByOthers)
-	case err != nil:
-		t.log.Error("waiting for the container failed; trying again", "error", err)
-		return retryAfter(time.Second)
-	}
-	return t.ended(want, &exit, endReason(exit.Code))
-}
-
-// ended records the end of a container that should run, and lets it be
-// restarted. exit is nil when nobody knows how it ended.
-func (t *task) ended(want *warrenv1.Task, exit *runtime.Exit, reason string) outcome {
-	at := time.Now()
-	if exit != nil {
-		at = exit.At
-	}
-	if at.Sub(t.status.Load().GetStartedAt().AsTime()) >= ranWell {
-		t.progress.Failures = 0
-	}
-	t.progress.Failures++
-	wait := backoff(t.progress.Failures)
-	t.progress.Running = false
-	t.progress.RetryAt = time.Now().Add(wait)
-	message := fmt.Sprintf("%s; restarted after %s", reason, wait)
-	t.report(func(s *warrenv1.TaskStatus) {
-		s.State, s.Message = warrenv1.TaskState_TASK_STATE_BACKOFF, message
-		recordEnd(s, exit, at, reason)
-	})
-	t.save()
-	what := "crashed"
-	if exit != nil && exit.Code == 0 {
-		what = "exited"
-	}
-	t.a.event("task", want.GetMeta(), what, "task "+want.GetMeta().GetName()+": "+message)
-	return outcome{verdict: done} // the next step waits
-}
-
-func recordEnd(s *warrenv1.TaskStatus, exit *runtime.Exit, at time.Time, reason string) {
-	s.FinishedAt, s.ExitReason, s.ExitCode = timestamppb.New(at), reason, nil
-	if exit != nil {
-		code := int32(exit.Code)
-		s.ExitCode = &code
 	}
 }

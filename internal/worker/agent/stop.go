@@ -26,7 +26,7 @@ func (t *task) stop(ctx context.Context, want *warrenv1.Task) outcome {
 	t.state(warrenv1.TaskState_TASK_STATE_STOPPING, "")
 	exit, err := t.halt(ctx, want)
 	if err == nil {
-		t.recordStop(exit)
+		t.recordStop(want, exit)
 		err = t.release(ctx, want)
 	}
 	switch {
@@ -48,7 +48,7 @@ func (t *task) stop(ctx context.Context, want *warrenv1.Task) outcome {
 
 // recordStop records the end of a container that ran until now; an end that
 // was recorded before stays as it was.
-func (t *task) recordStop(exit *runtime.Exit) {
+func (t *task) recordStop(want *warrenv1.Task, exit *runtime.Exit) {
 	if !t.progress.Running && !t.unrecorded(exit) {
 		return
 	}
@@ -58,7 +58,7 @@ func (t *task) recordStop(exit *runtime.Exit) {
 			recordEnd(s, nil, time.Now(), removedByOthers)
 			return
 		}
-		recordEnd(s, exit, exit.At, endReason(exit.Code))
+		recordEnd(s, exit, exit.At, endReason(*exit, want))
 	})
 }
 

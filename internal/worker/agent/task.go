@@ -70,6 +70,8 @@ func (t *task) step(ctx context.Context) outcome {
 		return outcome{verdict: wait}
 	case stop:
 		return t.stop(ctx, want)
+	case t.status.Load().GetState() == warrenv1.TaskState_TASK_STATE_FINISHED:
+		return t.rest(ctx, want)
 	}
 	if err := t.dropSecrets(want); err != nil {
 		t.log.Error("a secret that was taken from the task is still there; trying again", "error", err)
@@ -80,6 +82,8 @@ func (t *task) step(ctx context.Context) outcome {
 		return retryAfter(time.Until(t.progress.RetryAt))
 	case !t.reconciled:
 		return t.reconcile(ctx, want)
+	case t.progress.Running && t.progress.Unhealthy != "":
+		return t.replace(ctx, want)
 	case t.progress.Running:
 		return t.watch(ctx, want)
 	default:
@@ -92,6 +96,9 @@ func (t *task) report(change func(*warrenv1.TaskStatus)) {
 	old := t.status.Load()
 	status := proto.Clone(old).(*warrenv1.TaskStatus)
 	change(status)
+	if status.GetState() != warrenv1.TaskState_TASK_STATE_RUNNING {
+		status.Health, status.HealthMessage = warrenv1.Health_HEALTH_UNSPECIFIED, ""
+	}
 	if proto.Equal(old, status) {
 		return
 	}

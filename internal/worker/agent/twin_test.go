@@ -73,6 +73,7 @@ type machine struct {
 	stopSignal syscall.Signal
 	startError error
 	imageRoot  string
+	usage      map[string]runtime.Usage
 	exec       func(context.Context, runtime.Exec) (int, error)
 }
 
@@ -174,11 +175,16 @@ func (m *machine) Signal(_ context.Context, id string, s syscall.Signal) error {
 }
 
 // end lets a container's process end with that code.
-func (m *machine) end(id string, code int) {
+func (m *machine) end(id string, code int) { m.endAs(id, runtime.Exit{Code: code}) }
+
+func (m *machine) endOutOfMemory(id string) { m.endAs(id, runtime.Exit{Code: 137, OutOfMemory: true}) }
+
+func (m *machine) endAs(id string, exit runtime.Exit) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if b := m.boxes[id]; b != nil && b.running {
-		b.running, b.exit = false, &runtime.Exit{Code: code, At: time.Now()}
+		exit.At = time.Now()
+		b.running, b.exit = false, &exit
 		close(b.ended)
 	}
 }
@@ -229,6 +235,15 @@ func (m *machine) Wait(ctx context.Context, id string) (runtime.Exit, error) {
 	case <-ctx.Done():
 		return runtime.Exit{}, ctx.Err()
 	}
+}
+
+func (m *machine) Usage(_ context.Context, id string) (runtime.Usage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b := m.boxes[id]; b == nil || !b.running {
+		return runtime.Usage{}, runtime.ErrNotFound
+	}
+	return m.usage[id], nil
 }
 
 func (m *machine) Exec(ctx context.Context, _ string, e runtime.Exec) (int, error) {

@@ -60,8 +60,11 @@ type Containers interface {
 	// already has, also if that happened while this program was not running.
 	// A container that was never started is an error.
 	Wait(ctx context.Context, id string) (Exit, error)
+	// Usage returns ErrNotFound for a container that does not run.
+	Usage(ctx context.Context, id string) (Usage, error)
 	// Exec runs a further process in a running container and returns its
-	// exit code when it has ended.
+	// exit code when it has ended. It is killed, with the processes that it
+	// started, when ctx ends.
 	Exec(ctx context.Context, id string, e Exec) (code int, err error)
 }
 
@@ -99,10 +102,34 @@ type Container struct {
 	// NetNS is the path of a network namespace; empty is the host's.
 	NetNS  string
 	Mounts []Mount
+	// ReadOnlyRoot leaves nothing but the mounts to be written to.
+	ReadOnlyRoot bool
+	// Capabilities that are added to Docker's default after the others, or
+	// ALL, were taken from it.
+	AddCapabilities, DropCapabilities []string
+	Limits                            Limits
 	// LogPath is the file that standard output and error go to, as lines of
 	// package logs' format; rotated by the runtime.
 	LogPath string
 	Labels  map[string]string
+}
+
+// Limits are what a container may use; 0 is no limit.
+type Limits struct {
+	// Thousandths of one CPU.
+	CPUMillis uint32
+	// Bytes.
+	Memory uint64
+	// Processes and threads.
+	Pids uint32
+	IO   []IOLimit
+}
+
+// IOLimit bounds reads from, and writes to, the device with these numbers.
+type IOLimit struct {
+	Major, Minor        uint32
+	BytesPerSecond      uint64
+	OperationsPerSecond uint64
 }
 
 // Mount is a bind mount into the container.
@@ -131,6 +158,19 @@ type Status struct {
 type Exit struct {
 	Code int
 	At   time.Time
+	// OutOfMemory: the kernel killed it because of its memory limit.
+	OutOfMemory bool `json:",omitempty"`
+}
+
+// Usage is what a container has used since its start, and what it uses now.
+type Usage struct {
+	CPU time.Duration
+	// Bytes to and from block devices.
+	Read, Written uint64
+	// Bytes now, without cached files that can be dropped at once.
+	Memory uint64
+	// Processes and threads now.
+	Processes uint32
 }
 
 // Exec is a further process in a running container.

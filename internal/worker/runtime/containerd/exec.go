@@ -1,10 +1,12 @@
 package containerd
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"sync"
 	"syscall"
@@ -52,11 +54,11 @@ func (r *Runtime) Exec(ctx context.Context, id string, e runtime.Exec) (int, err
 	if err := process.Start(context.WithoutCancel(ctx)); err != nil {
 		return 0, fmt.Errorf("run %q in container %s: %w", e.Args[0], id, err)
 	}
-	return attend(ctx, process, ended, stdin.ended, e)
+	return attend(ctx, id, process, ended, stdin.ended, e)
 }
 
 // attend passes sizes and signals on until the process has ended.
-func attend(ctx context.Context, p client.Process, ended <-chan client.ExitStatus, noInput <-chan struct{}, e runtime.Exec) (int, error) {
+func attend(ctx context.Context, id string, p client.Process, ended <-chan client.ExitStatus, noInput <-chan struct{}, e runtime.Exec) (int, error) {
 	for {
 		select {
 		case <-noInput:
@@ -78,6 +80,7 @@ func attend(ctx context.Context, p client.Process, ended <-chan client.ExitStatu
 		case <-ctx.Done():
 			kill, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
+			killGroup(id, int(p.Pid()))
 			_ = p.Kill(kill, syscall.SIGKILL)
 			return 0, ctx.Err()
 		case status := <-ended:
@@ -89,6 +92,16 @@ func attend(ctx context.Context, p client.Process, ended <-chan client.ExitStatu
 			p.IO().Wait()
 			return int(code), nil
 		}
+	}
+}
+
+// killGroup kills a command with all that it started and that did not leave its
+// process group: runc makes every command the leader of one. The shim kills the
+// command alone, and what it started would stay.
+func killGroup(id string, pid int) {
+	group, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if pid > 1 && err == nil && bytes.Contains(group, []byte(path.Join(cgroupParent, id))) {
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
 	}
 }
 

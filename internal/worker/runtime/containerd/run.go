@@ -55,6 +55,7 @@ func (s runs) ended(id string, exit runtime.Exit) (runtime.Exit, error) {
 		return *r.Exit, nil
 	}
 	exit.At = exit.At.UTC()
+	exit.OutOfMemory = ranOutOfMemory(id, exit.Code)
 	return exit, s.put(id, run{Exit: &exit})
 }
 

@@ -35,6 +35,7 @@ func specOptions(image client.Image, c runtime.Container) []oci.SpecOpts {
 		oci.WithDefaultUnixDevices,
 		// Images have directories in /run that a tmpfs would hide.
 		oci.WithoutRunMount,
+		withCapabilities(c),
 		withImage(image, c),
 		oci.WithHostname(c.Hostname),
 		oci.WithEnv(append([]string{"HOSTNAME=" + c.Hostname}, c.Env...)),
@@ -44,6 +45,10 @@ func specOptions(image client.Image, c runtime.Container) []oci.SpecOpts {
 		withMounts(c.Mounts),
 		seccomp.WithDefaultProfile(),
 		withNativeSeccomp,
+	}
+	options = append(options, withLimits(c.Limits)...)
+	if c.ReadOnlyRoot {
+		options = append(options, oci.WithRootFSReadonly())
 	}
 	if cgroups.Mode() == cgroups.Unified {
 		options = append(options, oci.WithNamespacedCgroup(), withCgroupMount)
