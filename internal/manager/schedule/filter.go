@@ -17,17 +17,17 @@ type filter interface {
 	accepts(p *plan, t *Task, n *node) (culprit *Volume, ok bool)
 	// explain says why nodes were turned down, in words that follow their
 	// number.
-	explain(p *plan, culprit *Volume) string
+	explain(p *plan, t *Task, culprit *Volume) string
 }
 
-var filters = []filter{ready{}, volumes{}}
+var filters = []filter{ready{}, volumes{}, resources{}}
 
 // ready keeps tasks from nodes that nobody hears of.
 type ready struct{}
 
 func (ready) accepts(_ *plan, _ *Task, n *node) (*Volume, bool) { return nil, n.Ready }
 
-func (ready) explain(*plan, *Volume) string { return "not ready" }
+func (ready) explain(*plan, *Task, *Volume) string { return "not ready" }
 
 // volumes keeps a task where its volumes are: local data is where it is, and
 // an access mode of "node" follows its holders. Whoever ran a task elsewhere
@@ -44,7 +44,7 @@ func (volumes) accepts(p *plan, t *Task, n *node) (*Volume, bool) {
 	return nil, true
 }
 
-func (volumes) explain(p *plan, v *Volume) string {
+func (volumes) explain(p *plan, _ *Task, v *Volume) string {
 	return fmt.Sprintf("without volume %s, which is on %s", v.Name, p.nodeName(v.at()))
 }
 
@@ -120,6 +120,7 @@ func (p *plan) explain(t *Task) string {
 		return "the cluster has no worker"
 	}
 	var key strings.Builder
+	fmt.Fprintf(&key, "%v ", t.Reserve)
 	for _, ref := range t.Volumes {
 		if at := p.volumes[ref.ID].at(); at != "" {
 			fmt.Fprintf(&key, "%s@%s ", ref.ID, at)
@@ -147,7 +148,7 @@ func (p *plan) count(t *Task) string {
 	slices.SortStableFunc(order, func(a, b rejection) int { return a.filter - b.filter })
 	parts := make([]string, len(order))
 	for i, r := range order {
-		parts[i] = fmt.Sprintf("%d %s", counts[r], filters[r.filter].explain(p, r.culprit))
+		parts[i] = fmt.Sprintf("%d %s", counts[r], filters[r.filter].explain(p, t, r.culprit))
 	}
 	noun := "nodes fit"
 	if len(p.nodes) == 1 {

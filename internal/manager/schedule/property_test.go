@@ -3,6 +3,7 @@ package schedule
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -18,7 +19,8 @@ func drawSnapshot(t *rapid.T) Snapshot {
 		s.Nodes = append(s.Nodes, Node{
 			ID: fmt.Sprint("n", i), Name: fmt.Sprint("worker-", i),
 			Ready: rapid.Bool().Draw(t, "ready"), Tasks: rapid.IntRange(0, 4).Draw(t, "load"),
-			Volumes: rapid.IntRange(0, 4).Draw(t, "volumes"),
+			Volumes:  rapid.IntRange(0, 4).Draw(t, "volumes"),
+			Capacity: drawResources(t, 4), Reserved: drawResources(t, 2),
 		})
 	}
 	nodeID := rapid.SampledFrom([]string{"", "", "n0", "n1", "n2", "n3", "n9"})
@@ -38,6 +40,7 @@ func drawSnapshot(t *rapid.T) Snapshot {
 	}
 	for i := range rapid.IntRange(0, 8).Draw(t, "tasks") {
 		task := Task{ID: fmt.Sprint("t", i), Name: fmt.Sprint("task-", i), ServiceID: rapid.SampledFrom([]string{"s0", "s1", "s2"}).Draw(t, "service")}
+		task.Reserve = drawResources(t, 2)
 		for _, v := range rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 3, rapid.ID).Draw(t, "needs") {
 			task.Volumes = append(task.Volumes, VolumeRef{fmt.Sprint("v", v), fmt.Sprint("data-", v)})
 		}
@@ -46,9 +49,14 @@ func drawSnapshot(t *rapid.T) Snapshot {
 	return s
 }
 
+func drawResources(t *rapid.T, most uint64) Resources {
+	amount := rapid.Uint64Range(0, most)
+	return Resources{CPUMillis: amount.Draw(t, "CPU"), Memory: amount.Draw(t, "memory")}
+}
+
 // after is the snapshot that holds once the decisions are committed.
 func after(s Snapshot, d Decisions) Snapshot {
-	next := Snapshot{Nodes: s.Nodes, Volumes: append([]Volume(nil), s.Volumes...)}
+	next := Snapshot{Nodes: slices.Clone(s.Nodes), Volumes: append([]Volume(nil), s.Volumes...)}
 	volume := map[string]*Volume{}
 	for i := range next.Volumes {
 		volume[next.Volumes[i].ID] = &next.Volumes[i]
@@ -65,6 +73,11 @@ func after(s Snapshot, d Decisions) Snapshot {
 		if !ok {
 			next.Tasks = append(next.Tasks, t)
 			continue
+		}
+		for i := range next.Nodes {
+			if n := &next.Nodes[i]; n.ID == node {
+				n.Reserved = n.Reserved.Plus(t.Reserve)
+			}
 		}
 		for _, ref := range t.Volumes {
 			volume[ref.ID].HeldOn = node
@@ -119,6 +132,13 @@ func TestEveryDecisionKeepsTheRules(t *testing.T) {
 				}
 			}
 		}
+		for i, n := range end.Nodes {
+			// Nobody is promised what was promised already, whatever that was.
+			more := Resources{n.Reserved.CPUMillis - s.Nodes[i].Reserved.CPUMillis, n.Reserved.Memory - s.Nodes[i].Reserved.Memory}
+			if more.CPUMillis > 0 && n.Reserved.CPUMillis > n.Capacity.CPUMillis || more.Memory > 0 && n.Reserved.Memory > n.Capacity.Memory {
+				t.Fatalf("%s is promised %+v of %+v", n.ID, n.Reserved, n.Capacity)
+			}
+		}
 		if len(d.Tasks)+len(d.WaitingTasks) != len(s.Tasks) {
 			t.Fatalf("%d of %d tasks were decided", len(d.Tasks)+len(d.WaitingTasks), len(s.Tasks))
 		}
@@ -145,7 +165,9 @@ func fits(s Snapshot, task Task, n Node) bool {
 			return false
 		}
 	}
-	return n.Ready
+	cpu, memory := task.Reserve.CPUMillis, task.Reserve.Memory
+	return n.Ready && (cpu == 0 || cpu+n.Reserved.CPUMillis <= n.Capacity.CPUMillis) &&
+		(memory == 0 || memory+n.Reserved.Memory <= n.Capacity.Memory)
 }
 
 func TestWhateverCanBePlacedIsPlaced(t *testing.T) {

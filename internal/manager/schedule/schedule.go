@@ -44,6 +44,9 @@ type Node struct {
 	// Tasks and Volumes count what it was given already.
 	Tasks   int
 	Volumes int
+	// Capacity is what the machine has, Reserved what of it is promised to
+	// the tasks that it was given already.
+	Capacity, Reserved Resources
 }
 
 // Volume is a piece of storage that tasks may need.
@@ -69,6 +72,8 @@ type Task struct {
 	ServiceID string
 	// Volumes are IDs and names of what it mounts.
 	Volumes []VolumeRef
+	// Reserve is what its node must have to spare.
+	Reserve Resources
 }
 
 // VolumeRef names a volume; the name is there for people, in case no volume
@@ -189,6 +194,7 @@ func (p *plan) placeTask(t *Task) {
 	p.out.Tasks = append(p.out.Tasks, Placement{t.ID, n.ID})
 	p.spread[t.ServiceID].add(n)
 	n.Tasks++
+	n.Reserved = n.Reserved.Plus(t.Reserve)
 	p.byTasks.raise(n.index)
 	for _, ref := range t.Volumes {
 		v := p.volumes[ref.ID]

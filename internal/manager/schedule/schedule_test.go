@@ -23,6 +23,12 @@ func TestWaitingTasksSayWhy(t *testing.T) {
 		}
 		return t
 	}
+	reserves := func(cpu, memory uint64) Task {
+		t := needs()
+		t.Reserve = Resources{cpu, memory}
+		return t
+	}
+	big := Node{ID: "n4", Name: "worker-4", Ready: true, Capacity: Resources{4000, 8e9}, Reserved: Resources{3500, 1e9}}
 	for name, c := range map[string]struct {
 		nodes   []Node
 		volumes []Volume
@@ -39,6 +45,9 @@ func TestWaitingTasksSayWhy(t *testing.T) {
 		"being deleted":  {[]Node{ready(one)}, []Volume{{ID: "v", Name: "data", Deleting: true}}, needs("v"), "volume data is being deleted"},
 		"held":           {[]Node{ready(one)}, []Volume{{ID: "v", Name: "data", Access: exclusive, Holder: "old-task-1"}}, needs("v"), "volume data is exclusive and held by old-task-1"},
 		"held elsewhere": {[]Node{ready(one), two}, []Volume{{ID: "v", Name: "data", Access: perNode, HeldOn: "n2"}}, needs("v"), "0 of 2 nodes fit: 1 not ready, 1 without volume data, which is on worker-2"},
+		"no CPU":         {[]Node{big, one}, nil, reserves(1000, 0), "0 of 2 nodes fit: 1 not ready, 1 without 1 CPU left to reserve"},
+		"no memory":      {[]Node{big}, nil, reserves(500, 7_000_000_001), "0 of 1 node fits: 1 without 0.5 CPUs and 7GB of memory left to reserve"},
+		"never told":     {[]Node{ready(one)}, nil, reserves(0, 1), "0 of 1 node fits: 1 without 1B of memory left to reserve"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := Decide(Snapshot{Nodes: c.nodes, Volumes: c.volumes, Tasks: []Task{c.task}})
@@ -62,6 +71,19 @@ func TestSpreadsAServiceBeforeItFillsUp(t *testing.T) {
 	got := fmt.Sprint(Decide(s).Tasks)
 	if want := "[{a n2} {b n3} {c n1}]"; got != want {
 		t.Errorf("placed %s, want %s", got, want)
+	}
+}
+
+func TestReservationsAreKept(t *testing.T) {
+	s := Snapshot{
+		Nodes: []Node{{ID: "n1", Ready: true, Capacity: Resources{2000, 4e9}}, {ID: "n2", Ready: true, Tasks: 9, Capacity: Resources{4000, 4e9}}},
+	}
+	for _, id := range []string{"a", "b", "c", "d"} {
+		s.Tasks = append(s.Tasks, Task{ID: id, ServiceID: id, Reserve: Resources{1500, 1e9}})
+	}
+	d := Decide(s)
+	if got, want := fmt.Sprint(d.Tasks, d.WaitingTasks), "[{a n1} {b n2} {c n2}] [{d 0 of 2 nodes fit: 2 without 1.5 CPUs and 1GB of memory left to reserve}]"; got != want {
+		t.Errorf("decided %s, want %s", got, want)
 	}
 }
 

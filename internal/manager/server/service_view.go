@@ -36,6 +36,7 @@ func fillService(tx *store.ReadTx, service *warrenv1.Service) error {
 	}
 	shared, err := sharedVolumes(tx, m.GetNamespace(), service.GetSpec())
 	service.Warnings = append(service.Warnings, shared...)
+	service.Warnings = append(service.Warnings, looseLimits(tx, service.GetSpec())...)
 	return err
 }
 

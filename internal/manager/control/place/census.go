@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/schedule"
 	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/spec"
 )
@@ -19,18 +20,24 @@ type census struct {
 	tasksOn   map[string]int
 	volumesOn map[string]int
 	spread    map[string]map[string]int // service, node
+	reserved  map[string]schedule.Resources
 
 	waitingTasks   map[store.Key]struct{}
 	waitingVolumes map[store.Key]struct{}
 }
 
-// seat is where a task that is not over was placed.
-type seat struct{ node, service string }
+// seat is where a task that is not over was placed, and what is reserved for
+// it there.
+type seat struct {
+	node, service string
+	reserve       schedule.Resources
+}
 
 func newCensus() *census {
 	return &census{
 		tasks: map[store.Key]seat{}, volumes: map[store.Key]string{},
 		tasksOn: map[string]int{}, volumesOn: map[string]int{}, spread: map[string]map[string]int{},
+		reserved:     map[string]schedule.Resources{},
 		waitingTasks: map[store.Key]struct{}{}, waitingVolumes: map[store.Key]struct{}{},
 	}
 }
@@ -72,7 +79,10 @@ func (c *census) takeTask(tx *store.ReadTx, key store.Key) (changed bool, err er
 	}
 	var is seat
 	if task.GetNodeId() != "" && !spec.Terminal(status.GetState()) {
-		is = seat{task.GetNodeId(), task.GetServiceId()}
+		is = seat{node: task.GetNodeId(), service: task.GetServiceId()}
+		if status.GetState() != warrenv1.TaskState_TASK_STATE_FINISHED {
+			is.reserve = reserveOf(task)
+		}
 	}
 	was := c.tasks[key]
 	if was != is {
@@ -117,6 +127,11 @@ func (c *census) count(s seat, by int) {
 		return
 	}
 	c.tasksOn[s.node] += by
+	was := c.reserved[s.node]
+	c.reserved[s.node] = schedule.Resources{
+		CPUMillis: was.CPUMillis + uint64(by)*s.reserve.CPUMillis, // down by wrapping around
+		Memory:    was.Memory + uint64(by)*s.reserve.Memory,
+	}
 	if c.spread[s.service] == nil {
 		c.spread[s.service] = map[string]int{}
 	}
@@ -145,3 +160,8 @@ func unplaced(volume *warrenv1.Volume) bool {
 }
 
 func isLocal(volume *warrenv1.Volume) bool { return volume.GetSpec().GetDriver() == spec.DriverLocal }
+
+func reserveOf(task *warrenv1.Task) schedule.Resources {
+	r := task.GetContainer().GetResources()
+	return schedule.Resources{CPUMillis: uint64(r.GetCpuReserveMillis()), Memory: r.GetMemoryReserveBytes()}
+}

@@ -324,3 +324,41 @@ func TestManyTasksAreSpreadInSeveralTransactions(t *testing.T) {
 		t.Errorf("counted %s, want %s", got, want)
 	}
 }
+
+func TestReservationsAreCountedAndGivenBack(t *testing.T) {
+	h := newHouse(t)
+	h.node("n1", ready)
+	h.update(func(tx *store.Tx) error {
+		return tx.NodeStatus().Put(&warrenv1.NodeStatus{
+			NodeId: "n1", State: ready, Description: &warrenv1.NodeDescription{Cpus: 2, MemoryBytes: 4e9},
+		}, "n1")
+	})
+	for _, id := range []string{"t1", "t2"} {
+		task := h.task(id)
+		task.Container = &warrenv1.ContainerSpec{Resources: &warrenv1.Resources{CpuReserveMillis: 1500}}
+		h.put(task)
+	}
+	placed := func() (first, second string) {
+		h.view(func(tx *store.ReadTx) {
+			for id, node := range map[string]*string{"t1": &first, "t2": &second} {
+				task, err := tx.Tasks().Get(ns, id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				*node = task.GetNodeId()
+			}
+		})
+		return first, second
+	}
+	h.react()
+	if first, second := placed(); first != "n1" || second != "" {
+		t.Fatalf("t1 is on %q, t2 on %q", first, second)
+	}
+	h.update(func(tx *store.Tx) error {
+		return tx.TaskStatus().Put(&warrenv1.TaskStatus{TaskId: "t1", State: warrenv1.TaskState_TASK_STATE_FINISHED}, ns, "t1")
+	})
+	h.react()
+	if _, second := placed(); second != "n1" {
+		t.Errorf("t2 is on %q, though t1 uses nothing any more", second)
+	}
+}

@@ -33,7 +33,7 @@ func (c *census) snapshot(tx *store.ReadTx) (s schedule.Snapshot, hopeless []sch
 			hopeless = append(hopeless, schedule.Wait{ID: string(key), Reason: reason})
 			continue
 		}
-		t := schedule.Task{ID: string(key), Name: task.GetMeta().GetName(), ServiceID: task.GetServiceId()}
+		t := schedule.Task{ID: string(key), Name: task.GetMeta().GetName(), ServiceID: task.GetServiceId(), Reserve: reserveOf(task)}
 		for _, pin := range task.GetVolumes() {
 			volume := store.KeyOf(key.Namespace(), pin.GetVolumeId())
 			wanted[volume] = struct{}{}
@@ -84,9 +84,16 @@ func (c *census) nodes(tx *store.ReadTx) ([]schedule.Node, error) {
 			ID: key.ID(), Name: node.GetMeta().GetName(),
 			Ready: status.GetState() == warrenv1.NodeState_NODE_STATE_READY,
 			Tasks: c.tasksOn[key.ID()], Volumes: c.volumesOn[key.ID()],
+			Capacity: capacityOf(status), Reserved: c.reserved[key.ID()],
 		})
 	}
 	return nodes, nil
+}
+
+// capacityOf is what the node said that its machine has.
+func capacityOf(status *warrenv1.NodeStatus) schedule.Resources {
+	d := status.GetDescription()
+	return schedule.Resources{CPUMillis: 1000 * uint64(d.GetCpus()), Memory: d.GetMemoryBytes()}
 }
 
 func volumeOf(tx *store.ReadTx, key store.Key) (schedule.Volume, error) {
