@@ -84,6 +84,8 @@ func (a *Agent) answer(ctx context.Context, m *manager, c *conversation, open *w
 		return a.sendLogs(ctx, c, open.GetLogs())
 	case open.GetImageLoad() != nil:
 		return a.loadImage(ctx, m, c)
+	case open.GetUsage() != nil:
+		return a.sendUsage(ctx, c, open.GetUsage())
 	case open.GetImageList() != nil:
 		return a.listImages(ctx, m, c)
 	}
