@@ -84,3 +84,13 @@ func differing[P proto.Message](a, b P) (list []string) {
 	}
 	return list
 }
+
+// RolledBackTo is how a history names a return to an earlier revision, and why
+// it was made unless a person asked for it.
+func RolledBackTo(revision uint64, why string) string {
+	text := fmt.Sprintf("rolled back to %d", revision)
+	if why != "" {
+		text += ": " + why
+	}
+	return text
+}

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"strings"
+	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 )
@@ -21,6 +22,21 @@ func MayFollow(from, to warrenv1.TaskState) bool {
 
 func onNode(s warrenv1.TaskState) bool {
 	return warrenv1.TaskState_TASK_STATE_PREPARING <= s && s <= warrenv1.TaskState_TASK_STATE_BACKOFF
+}
+
+// Up tells whether a task does its work.
+func Up(s *warrenv1.TaskStatus) bool {
+	return s.GetState() == warrenv1.TaskState_TASK_STATE_RUNNING
+}
+
+// UpFor is for how long a task has been up; 0 when it is not. Its node's clock
+// may be ahead of now: what seems to come is as far from now as what was, so
+// that nobody waits for a wrong clock for ever.
+func UpFor(s *warrenv1.TaskStatus, now time.Time) time.Duration {
+	if !Up(s) {
+		return 0
+	}
+	return now.Sub(s.GetStateSince().AsTime()).Abs()
 }
 
 // TaskStateName prints a state as users read it: running.

@@ -38,8 +38,8 @@ func validateUpdate(service string, s *warrenv1.ServiceSpec) error {
 	if _, known := warrenv1.FailureAction_name[int32(u.GetFailureAction())]; !known {
 		return invalid(KindService, service, "failure action %d is not known", u.GetFailureAction())
 	}
-	if s.GetHistory() > maxHistory {
-		return invalid(KindService, service, "a history of %d specs is asked for; the limit is %d", s.GetHistory(), maxHistory)
+	if s != nil && s.History != nil && (s.GetHistory() < 1 || s.GetHistory() > maxHistory) {
+		return invalid(KindService, service, "a history of %d specs is asked for; it has between 1 and %d", s.GetHistory(), maxHistory)
 	}
 	return nil
 }
@@ -66,10 +66,33 @@ func Monitor(s *warrenv1.ServiceSpec) time.Duration {
 
 // History is how many earlier specs of a service are kept.
 func History(s *warrenv1.ServiceSpec) int {
-	if s.GetHistory() == 0 && (s == nil || s.History == nil) {
+	if s.GetHistory() == 0 {
 		return DefaultHistory
 	}
 	return int(s.GetHistory())
+}
+
+// UpdateOrder is in which order a service's tasks are replaced. exclusive tells
+// whether a volume takes one task only: then the new one has to wait for the
+// old one whatever the service asks for. Where it asks for nothing, the new one
+// is started first unless the two would get in each other's way.
+func UpdateOrder(s *warrenv1.ServiceSpec, exclusive func(volume string) bool) warrenv1.UpdateOrder {
+	order := warrenv1.UpdateOrder_UPDATE_ORDER_START_FIRST
+	if s.GetContainer().GetNetwork() == warrenv1.NetworkMode_NETWORK_MODE_HOST {
+		order = warrenv1.UpdateOrder_UPDATE_ORDER_STOP_FIRST // they would want the same ports
+	}
+	for _, v := range s.GetContainer().GetVolumes() {
+		if exclusive(v.GetVolume()) {
+			return warrenv1.UpdateOrder_UPDATE_ORDER_STOP_FIRST
+		}
+		if !v.GetReadOnly() {
+			order = warrenv1.UpdateOrder_UPDATE_ORDER_STOP_FIRST
+		}
+	}
+	if asked := s.GetUpdate().GetOrder(); asked != warrenv1.UpdateOrder_UPDATE_ORDER_UNSPECIFIED {
+		return asked
+	}
+	return order
 }
 
 // ParseUpdateOrder reads start-first or stop-first.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -151,7 +152,7 @@ func (c *cluster) step(tx *store.Tx, key store.Key, task *warrenv1.Task) error {
 	if status.GetState() == want {
 		return nil
 	}
-	status.State = want
+	status.State, status.StateSince = want, timestamppb.Now()
 	return tx.TaskStatus().Put(status, key.Parts()...)
 }
 
@@ -202,6 +203,9 @@ func unsafe(tx *store.ReadTx) string {
 			continue
 		}
 		slot := fmt.Sprint(task.GetServiceId(), "/", task.GetSlot())
+		if len(task.GetVolumes()) == 0 {
+			slot += fmt.Sprint("/", task.GetSpecVersion()) // the next one starts first
+		}
 		if other := live[slot]; other != "" {
 			return fmt.Sprintf("%s and %s share slot %s", other, key, slot)
 		}
@@ -262,7 +266,7 @@ func (c *cluster) createService(name string, replicas uint32, volumes ...string)
 		}
 		return tx.Services().Create(&warrenv1.Service{
 			Meta: &warrenv1.Meta{Id: "svc-" + name, Name: name, Namespace: ns}, SpecVersion: 1,
-			Spec: &warrenv1.ServiceSpec{Container: container, Replicas: replicas},
+			Spec: &warrenv1.ServiceSpec{Container: container, Replicas: replicas, Update: &warrenv1.UpdateRules{Monitor: durationpb.New(time.Millisecond)}},
 		})
 	})
 }
@@ -316,7 +320,7 @@ func TestServicesBecomeRunningTasksAndGoAgain(t *testing.T) {
 
 	c.change("pg", func(s *warrenv1.Service) { s.Stopped = true })
 	c.eventuallyRuns("pg", 0)
-	c.change("pg", func(s *warrenv1.Service) { s.Stopped, s.SpecVersion = false, 2 })
+	c.change("pg", func(s *warrenv1.Service) { s.Stopped, s.SpecVersion, s.Rollout = false, 2, 1 })
 	c.eventuallyRuns("pg", 1)
 
 	c.change("pg", func(s *warrenv1.Service) { s.DeletedAt = timestamppb.Now() })
@@ -373,7 +377,7 @@ func TestReconcilersMayBeKilledAtAnyStep(t *testing.T) {
 			case 0:
 				s.Stopped = !s.Stopped
 			case 1:
-				s.SpecVersion++
+				s.SpecVersion, s.Rollout = s.SpecVersion+1, s.Rollout+1
 			default:
 				s.Spec.Replicas = rand.Uint32N(4)
 			}

@@ -13,24 +13,11 @@ import (
 )
 
 // bindPorts makes the service the owner of the ports in its spec, and chooses
-// those that it leaves open. before is its earlier container, if there was
-// one: what was chosen for that is kept, and what is published no longer is
-// freed. It writes into the spec, which therefore belongs to this try of the
-// transaction alone.
-func bindPorts(tx *store.Tx, service *warrenv1.Service, before *warrenv1.ContainerSpec, random spec.Random) error {
+// those that it leaves open. It writes into the spec, which therefore belongs
+// to this try of the transaction alone. What an update publishes no longer is
+// freed when it is over: until then it may have to come back.
+func bindPorts(tx *store.Tx, service *warrenv1.Service, random spec.Random) error {
 	now := service.GetSpec().GetContainer()
-	keepChosen(now.GetPorts(), before.GetPorts())
-	kept := map[string]bool{}
-	for _, p := range now.GetPorts() {
-		kept[portName(p)] = true
-	}
-	for _, p := range before.GetPorts() {
-		if !kept[portName(p)] {
-			if err := freePort(tx, service, p); err != nil {
-				return err
-			}
-		}
-	}
 	// Those that were named come first: none of them may be chosen.
 	for _, named := range []bool{true, false} {
 		for _, p := range now.GetPorts() {
@@ -111,13 +98,4 @@ func choosePort(tx *store.Tx, service *warrenv1.Service, protocol warrenv1.Proto
 	return 0, spec.Problemf(spec.Exhausted, spec.KindService, service.GetMeta().GetName(),
 		"all ports that could be chosen are published, from %d to %d", spec.FirstChosenPort, spec.LastChosenPort).
 		WithHint("name a port: --publish HOST_PORT:PORT")
-}
-
-func freePort(tx *store.Tx, service *warrenv1.Service, p *warrenv1.PublishedPort) error {
-	key := store.PortKey(p.GetProtocol(), p.GetHostPort())
-	owner, err := optional(tx.Ports().Get(key...))
-	if err != nil || owner.GetServiceId() != service.GetMeta().GetId() {
-		return err
-	}
-	return tx.Ports().Delete(key...)
 }

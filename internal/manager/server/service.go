@@ -58,9 +58,10 @@ func (s *services) ScaleService(ctx context.Context, r *warrenv1.ScaleServiceReq
 	if err := spec.Replicas(r.GetRef().GetNameOrId(), r.GetReplicas()); err != nil {
 		return nil, err
 	}
-	return s.change(ctx, r.GetRef(), func(_ *store.Tx, service *warrenv1.Service) error {
-		service.Spec.Replicas = r.GetReplicas()
-		return nil
+	return s.change(ctx, r.GetRef(), func(tx *store.Tx, service *warrenv1.Service) error {
+		next := s.present(service)
+		next.Spec.Replicas = r.GetReplicas()
+		return s.revise(tx, service, next, nil)
 	})
 }
 

@@ -26,9 +26,9 @@ func (s *services) CreateService(ctx context.Context, r *warrenv1.CreateServiceR
 			Name: r.GetName(), Namespace: r.GetNamespace(), Labels: r.GetLabels(),
 			CreatedAt: s.now(), UpdatedAt: s.now(),
 		},
-		Spec: r.GetSpec(), SpecVersion: 1,
+		Spec: r.GetSpec(), SpecVersion: 1, Revision: 1,
 	}
-	missing := s.volumesOnFirstUse(r)
+	missing := s.volumesOnFirstUse(r.GetNamespace(), r.GetSpec().GetContainer())
 	id, err := s.commit(ctx, func(tx *store.Tx) (string, error) {
 		service := proto.CloneOf(service) // chosen ports are this try's
 		m := service.GetMeta()
@@ -45,7 +45,7 @@ func (s *services) CreateService(ctx context.Context, r *warrenv1.CreateServiceR
 		if err := bindVolumes(tx, service, missing); err != nil {
 			return "", err
 		}
-		if err := bindPorts(tx, service, nil, s.config.Rand()); err != nil {
+		if err := bindPorts(tx, service, s.config.Rand()); err != nil {
 			return "", err
 		}
 		return m.GetId(), tx.Services().Create(service)
@@ -57,12 +57,12 @@ func (s *services) CreateService(ctx context.Context, r *warrenv1.CreateServiceR
 	return &warrenv1.CreateServiceResponse{Service: created, Warnings: created.GetWarnings()}, err
 }
 
-// volumesOnFirstUse prepares a local volume for each name in the spec, in case
-// that there is none.
-func (s *services) volumesOnFirstUse(r *warrenv1.CreateServiceRequest) map[string]*warrenv1.Volume {
+// volumesOnFirstUse prepares a local volume for each name in the container's
+// description, in case that there is none.
+func (s *services) volumesOnFirstUse(namespace string, c *warrenv1.ContainerSpec) map[string]*warrenv1.Volume {
 	volumes := map[string]*warrenv1.Volume{}
-	for _, mount := range r.GetSpec().GetContainer().GetVolumes() {
-		request := &warrenv1.CreateVolumeRequest{Namespace: r.GetNamespace(), Name: mount.GetVolume()}
+	for _, mount := range c.GetVolumes() {
+		request := &warrenv1.CreateVolumeRequest{Namespace: namespace, Name: mount.GetVolume()}
 		spec.DefaultVolume(request)
 		volume := newVolume(request, spec.VolumeID(mount.GetVolume(), s.config.Rand()))
 		volume.Meta.CreatedAt, volume.Meta.UpdatedAt = s.now(), s.now()
@@ -72,7 +72,8 @@ func (s *services) volumesOnFirstUse(r *warrenv1.CreateServiceRequest) map[strin
 }
 
 // bindVolumes notes the service as a user of its volumes. Those that do not
-// exist are created from create; without it they are all named in a refusal.
+// exist are created from create; if that has them not, they are all named in a
+// refusal.
 func bindVolumes(tx *store.Tx, service *warrenv1.Service, create map[string]*warrenv1.Volume) error {
 	m := service.GetMeta()
 	var missing []string
@@ -81,13 +82,13 @@ func bindVolumes(tx *store.Tx, service *warrenv1.Service, create map[string]*war
 		switch {
 		case err != nil:
 			return err
-		case volume == nil && create == nil:
+		case volume == nil && create[mount.GetVolume()] == nil:
 			missing = append(missing, mount.GetVolume())
 			continue
 		case volume == nil:
 			volume = create[mount.GetVolume()]
 			err = createVolume(tx, volume)
-		case volume.GetDeletedAt() != nil && create == nil:
+		case volume.GetDeletedAt() != nil && create[mount.GetVolume()] == nil:
 			missing = append(missing, mount.GetVolume())
 			continue
 		case volume.GetDeletedAt() != nil:

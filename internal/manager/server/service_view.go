@@ -34,14 +34,42 @@ func fillService(tx *store.ReadTx, service *warrenv1.Service) error {
 				t.GetMeta().GetName(), spec.TaskStateName(t.GetStatus().GetState()), t.GetStatus().GetMessage()))
 		}
 	}
+	if err := fillUpdate(tx, service); err != nil {
+		return err
+	}
 	shared, err := sharedVolumes(tx, m.GetNamespace(), service.GetSpec())
 	service.Warnings = append(service.Warnings, shared...)
 	service.Warnings = append(service.Warnings, looseLimits(tx, service.GetSpec())...)
 	return err
 }
 
-// currentTasks returns the newest task of each slot, so long as the slot is
-// wanted, and any other task that is not over yet; by slot, newest last.
+// fillUpdate adds how far the service's last update is.
+func fillUpdate(tx *store.ReadTx, service *warrenv1.Service) error {
+	if service.GetRollout() == 0 {
+		return nil
+	}
+	m := service.GetMeta()
+	update, err := optional(tx.ServiceUpdates().Peek(m.GetNamespace(), m.GetId()))
+	if err != nil {
+		return err
+	}
+	if update.GetRollout() != service.GetRollout() { // nobody has taken it up yet
+		update = &warrenv1.ServiceUpdate{Rollout: service.GetRollout(), State: warrenv1.UpdateState_UPDATE_STATE_UPDATING}
+	}
+	update.Order = spec.UpdateOrder(service.GetSpec(), func(name string) bool {
+		volume, err := tx.Volumes().ByName(m.GetNamespace(), name)
+		return err == nil && volume.GetSpec().GetAccess() == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE
+	})
+	service.Update = update
+	switch update.GetState() {
+	case warrenv1.UpdateState_UPDATE_STATE_PAUSED, warrenv1.UpdateState_UPDATE_STATE_ROLLBACK_PAUSED:
+		service.Warnings = append(service.Warnings, "the update is paused: "+update.GetMessage())
+	}
+	return nil
+}
+
+// currentTasks returns the tasks that are not over, and of each slot that is
+// wanted and has none such the newest; by slot, newest last.
 func currentTasks(tx *store.ReadTx, service *warrenv1.Service) ([]*warrenv1.Task, error) {
 	m := service.GetMeta()
 	newest := map[uint32]*warrenv1.Task{}
@@ -51,7 +79,7 @@ func currentTasks(tx *store.ReadTx, service *warrenv1.Service) ([]*warrenv1.Task
 			return nil, err
 		}
 		all = append(all, task)
-		if task.GetIncarnation() > newest[task.GetSlot()].GetIncarnation() {
+		if best := newest[task.GetSlot()]; best == nil || lasts(best, task) < 0 {
 			newest[task.GetSlot()] = task
 		}
 	}
@@ -61,6 +89,19 @@ func currentTasks(tx *store.ReadTx, service *warrenv1.Service) ([]*warrenv1.Task
 	})
 	slices.SortFunc(all, bySlot)
 	return all, nil
+}
+
+// lasts orders tasks of one slot: a live one comes last, then a newer one.
+func lasts(a, b *warrenv1.Task) int {
+	overA, overB := spec.Terminal(a.GetStatus().GetState()), spec.Terminal(b.GetStatus().GetState())
+	switch {
+	case overA == overB:
+		return cmp.Compare(a.GetIncarnation(), b.GetIncarnation())
+	case overA:
+		return -1
+	default:
+		return 1
+	}
 }
 
 func bySlot(a, b *warrenv1.Task) int {

@@ -109,6 +109,17 @@ func (o ObjectsTx[T, P]) Create(row P) error {
 	return nil
 }
 
+// TakeName gives an object the name that it has among its like: that of a
+// successive kind may have lost it to a newer one.
+func (o ObjectsTx[T, P]) TakeName(row P) error {
+	key, err := o.object.nameKey(row.GetMeta().GetNamespace(), row.GetMeta().GetName())
+	if err != nil {
+		return err
+	}
+	o.rows.tx.put(key, []byte(row.GetMeta().GetId()))
+	return nil
+}
+
 // Put writes an object that exists, under the name it has: names are final.
 func (o ObjectsTx[T, P]) Put(row P) error {
 	return o.rows.Put(row, o.object.parts(row.GetMeta().GetNamespace(), row.GetMeta().GetId())...)

@@ -1,6 +1,11 @@
 package store
 
-import warrenv1 "github.com/cuemby/warren/api/warren/v1"
+import (
+	"slices"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/spec"
+)
 
 // Tables of services, of the specs that they had before, and of how far their
 // updates are.
@@ -54,4 +59,19 @@ func (tx *ReadTx) ServiceUpdates() Rows[warrenv1.ServiceUpdate, *warrenv1.Servic
 // ServiceUpdates gives how far updates are: <namespace>, <service ID>.
 func (tx *Tx) ServiceUpdates() RowsTx[warrenv1.ServiceUpdate, *warrenv1.ServiceUpdate] {
 	return rowsTx(tx, serviceUpdates)
+}
+
+// KeepRevision keeps what the service is now among its earlier revisions, for
+// the caller to make something else of it, and forgets the oldest of them.
+func (tx *Tx) KeepRevision(service *warrenv1.Service) error {
+	m := service.GetMeta()
+	kept := slices.Collect(tx.ServiceRevisions().Keys(m.GetNamespace(), m.GetId()))
+	for len(kept) >= spec.History(service.GetSpec()) {
+		if err := tx.ServiceRevisions().Delete(kept[0].Parts()...); err != nil {
+			return err
+		}
+		kept = kept[1:]
+	}
+	present := spec.PresentRevision(service)
+	return tx.ServiceRevisions().Put(present, m.GetNamespace(), m.GetId(), Version(present.GetRevision()))
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"iter"
 
+	"google.golang.org/protobuf/proto"
+
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 )
 
@@ -73,6 +75,27 @@ func (t Tasks) OfNode(nodeID string) iter.Seq2[Key, *warrenv1.Task] {
 // OfService lists a service's tasks.
 func (t TasksTx) OfService(namespace, serviceID string) iter.Seq2[Key, *warrenv1.Task] {
 	return Tasks{t.Objects}.OfService(namespace, serviceID)
+}
+
+// StillRun tells whether tasks of that spec version are wanted, and all of them
+// are of that container.
+func (t Tasks) StillRun(namespace, serviceID string, version uint64, container *warrenv1.ContainerSpec) bool {
+	some := false
+	for _, task := range t.OfService(namespace, serviceID) {
+		if task.GetSpecVersion() != version || task.GetDesired() != warrenv1.DesiredState_DESIRED_STATE_RUNNING {
+			continue
+		}
+		if some = proto.Equal(task.GetContainer(), container); !some {
+			return false
+		}
+	}
+	return some
+}
+
+// StillRun tells whether tasks of that spec version are wanted, and all of them
+// are of that container.
+func (t TasksTx) StillRun(namespace, serviceID string, version uint64, container *warrenv1.ContainerSpec) bool {
+	return Tasks{t.Objects}.StillRun(namespace, serviceID, version, container)
 }
 
 // OfNode lists the tasks placed on a node, of all namespaces.

@@ -3,7 +3,7 @@ package service
 import (
 	"crypto/rand"
 	"errors"
-	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -20,26 +20,38 @@ const (
 	maxRemovals = 400
 )
 
-// look reads a service and makes its plan; nil and an empty one if there is no
-// such service. Tasks are not guarded one by one: what apply touches is.
-func look(tx *store.ReadTx, key store.Key) (*warrenv1.Service, plan, error) {
+// look reads all that the plan of a service depends on; nil if there is no such
+// service. Tasks are not guarded one by one: what apply touches is.
+func look(tx *store.ReadTx, key store.Key, now time.Time) (*world, error) {
 	service, err := tx.Services().Get(key.Parts()...)
 	if err != nil {
-		return nil, plan{}, unlessNotFound(err)
+		return nil, unlessNotFound(err)
 	}
-	var tasks []task
+	w := &world{service: service, now: now}
+	if w.update, err = tx.ServiceUpdates().Get(key.Parts()...); unlessNotFound(err) != nil {
+		return nil, err
+	}
 	for key, t := range tx.Tasks().OfService(key.Namespace(), key.ID()) {
 		status, err := tx.TaskStatus().Peek(key.Parts()...)
 		if unlessNotFound(err) != nil {
-			return nil, plan{}, err
+			return nil, err
 		}
-		tasks = append(tasks, task{
-			id: key.ID(), slot: t.GetSlot(), incarnation: t.GetIncarnation(), specVersion: t.GetSpecVersion(),
-			desired: t.GetDesired(), state: status.GetState(),
+		w.tasks = append(w.tasks, task{
+			id: key.ID(), name: t.GetMeta().GetName(), created: t.GetMeta().GetCreatedAt().AsTime(),
+			slot: t.GetSlot(), incarnation: t.GetIncarnation(), specVersion: t.GetSpecVersion(),
+			desired: t.GetDesired(), status: status,
 			held: service.GetDeletedAt() != nil && holdsVolumes(tx, key),
 		})
 	}
-	return service, makePlan(service, tasks), nil
+	if service.GetRollout() == 0 {
+		return w, nil
+	}
+	w.from = before(tx, service)
+	w.order = spec.UpdateOrder(service.GetSpec(), func(name string) bool {
+		volume, err := tx.Volumes().ByName(key.Namespace(), name)
+		return err == nil && volume.GetSpec().GetAccess() == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE
+	})
+	return w, nil
 }
 
 func holdsVolumes(tx *store.ReadTx, task store.Key) bool {
@@ -49,19 +61,24 @@ func holdsVolumes(tx *store.ReadTx, task store.Key) bool {
 	return false
 }
 
-func apply(tx *store.Tx, service *warrenv1.Service, p plan) error {
+// apply does what a plan says; of much to do only so much as one transaction
+// takes.
+func apply(tx *store.Tx, w *world, p *plan) error {
+	if err := account(tx, w, p); err != nil || p.rollback {
+		return err
+	}
 	switch {
 	// First and by itself, because stopping is what frees a full disk.
 	case len(p.stop) > 0:
 		tx.Reclaim()
-		return upTo(maxBytes, p.stop, func(id string) (*warrenv1.Task, error) {
-			return stop(tx, service.GetMeta().GetNamespace(), id)
+		return upTo(maxBytes, p.stop, func(l leaver) (*warrenv1.Task, error) {
+			return stop(tx, w.service.GetMeta().GetNamespace(), l)
 		})
 	case p.remove:
 		tx.Reclaim()
-		return remove(tx, service)
+		return remove(tx, w.service)
 	default:
-		return upTo(maxBytes, p.create, func(s seat) (*warrenv1.Task, error) { return create(tx, service, s) })
+		return upTo(maxBytes, p.create, func(s seat) (*warrenv1.Task, error) { return create(tx, w, s) })
 	}
 }
 
@@ -81,24 +98,46 @@ func upTo[T any](limit int, items []T, write func(T) (*warrenv1.Task, error)) er
 
 // stop asks for a task's end. One that was never placed ends here and now,
 // since no node will ever say so.
-func stop(tx *store.Tx, namespace, id string) (*warrenv1.Task, error) {
-	task, err := tx.Tasks().Get(namespace, id)
+func stop(tx *store.Tx, namespace string, l leaver) (*warrenv1.Task, error) {
+	task, err := tx.Tasks().Get(namespace, l.id)
 	if err != nil {
 		return nil, unlessNotFound(err)
+	}
+	if err := bequeath(tx, task, l.heir); err != nil {
+		return nil, err
 	}
 	task.Desired = warrenv1.DesiredState_DESIRED_STATE_STOPPED
 	if err := tx.Tasks().Put(task); err != nil || task.GetNodeId() != "" {
 		return task, err
 	}
 	return task, tx.TaskStatus().Put(&warrenv1.TaskStatus{
-		TaskId: id, State: warrenv1.TaskState_TASK_STATE_STOPPED,
+		TaskId: l.id, State: warrenv1.TaskState_TASK_STATE_STOPPED,
 		Message: "stopped before it was placed", StateSince: timestamppb.Now(),
-	}, namespace, id)
+	}, namespace, l.id)
+}
+
+// bequeath gives the slot's name to the task that stays in it, if it is the
+// leaving one's.
+func bequeath(tx *store.Tx, leaving *warrenv1.Task, heir string) error {
+	if heir == "" {
+		return nil
+	}
+	m := leaving.GetMeta()
+	named, err := tx.Tasks().ByName(m.GetNamespace(), m.GetName())
+	if err != nil || named.GetMeta().GetId() != m.GetId() {
+		return unlessNotFound(err)
+	}
+	task, err := tx.Tasks().Get(m.GetNamespace(), heir)
+	if err != nil {
+		return unlessNotFound(err)
+	}
+	return tx.Tasks().TakeName(task)
 }
 
 // create makes the next task of a slot. It depends on who has the slot's name
 // now: of two that make a next one, only one succeeds.
-func create(tx *store.Tx, service *warrenv1.Service, s seat) (*warrenv1.Task, error) {
+func create(tx *store.Tx, w *world, s seat) (*warrenv1.Task, error) {
+	service := w.service
 	namespace, name := service.GetMeta().GetNamespace(), service.GetMeta().GetName()
 	last, err := tx.Tasks().ByName(namespace, spec.TaskName(name, s.slot))
 	if unlessNotFound(err) != nil {
@@ -107,7 +146,7 @@ func create(tx *store.Tx, service *warrenv1.Service, s seat) (*warrenv1.Task, er
 	if last.GetServiceId() == service.GetMeta().GetId() && last.GetIncarnation() >= s.incarnation {
 		return nil, nil
 	}
-	now := timestamppb.Now()
+	now := timestamppb.New(w.now)
 	task := &warrenv1.Task{
 		Meta: &warrenv1.Meta{
 			Id: spec.TaskID(name, s.slot, random()), Name: spec.TaskName(name, s.slot), Namespace: namespace,
@@ -151,57 +190,17 @@ func remove(tx *store.Tx, service *warrenv1.Service) error {
 		}
 		removed++
 	}
-	for _, v := range service.GetSpec().GetContainer().GetVolumes() {
-		volume, err := tx.Volumes().ByName(meta.GetNamespace(), v.GetVolume())
-		if err := forget(tx, volume.GetMeta(), meta.GetId(), err); err != nil {
+	for key := range tx.ServiceRevisions().Keys(meta.GetNamespace(), meta.GetId()) {
+		if err := tx.ServiceRevisions().Delete(key.Parts()...); err != nil {
 			return err
 		}
 	}
-	for _, s := range service.GetSpec().GetContainer().GetSecrets() {
-		secret, err := tx.Secrets().ByName(meta.GetNamespace(), s.GetSecret())
-		if err := forget(tx, secret.GetMeta(), meta.GetId(), err); err != nil {
-			return err
-		}
-	}
-	if err := freePorts(tx, service); err != nil {
-		return err
-	}
-	return tx.Services().Delete(service)
-}
-
-// freePorts lets others publish the ports that were the service's.
-func freePorts(tx *store.Tx, service *warrenv1.Service) error {
-	for _, p := range service.GetSpec().GetContainer().GetPorts() {
-		key := store.PortKey(p.GetProtocol(), p.GetHostPort())
-		owner, err := tx.Ports().Get(key...)
-		if unlessNotFound(err) != nil {
-			return err
-		}
-		if owner.GetServiceId() != service.GetMeta().GetId() {
-			continue
-		}
-		if err := tx.Ports().Delete(key...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// forget takes a service out of the uses of a volume or secret, if that was
-// found.
-func forget(tx *store.Tx, used *warrenv1.Meta, serviceID string, found error) error {
-	if found != nil {
-		return unlessNotFound(found)
-	}
-	uses, err := tx.Uses().Get(used.GetNamespace(), used.GetId())
-	if err != nil {
-		return unlessNotFound(err)
-	}
-	uses.ServiceIds = slices.DeleteFunc(uses.GetServiceIds(), func(id string) bool { return id == serviceID })
-	if len(uses.ServiceIds) == 0 {
-		return tx.Uses().Delete(used.GetNamespace(), used.GetId())
-	}
-	return tx.Uses().Put(uses, used.GetNamespace(), used.GetId())
+	return errors.Join(
+		dropUses(tx, meta, nil),
+		freePorts(tx, meta, nil),
+		tx.ServiceUpdates().Delete(meta.GetNamespace(), meta.GetId()),
+		tx.Services().Delete(service),
+	)
 }
 
 func unlessNotFound(err error) error {

@@ -2,7 +2,9 @@ package service
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/spec"
@@ -11,26 +13,52 @@ import (
 // task is what the plan must know of one task.
 type task struct {
 	id          string
+	name        string
 	slot        uint32
 	incarnation uint64
 	specVersion uint64
 	desired     warrenv1.DesiredState
-	state       warrenv1.TaskState
+	created     time.Time
+	status      *warrenv1.TaskStatus
 	// held is set while it has an attachment: its volumes are not free yet.
 	held bool
 }
 
-func (t task) over() bool   { return spec.Terminal(t.state) }
+func (t task) over() bool   { return spec.Terminal(t.status.GetState()) }
 func (t task) wanted() bool { return t.desired == warrenv1.DesiredState_DESIRED_STATE_RUNNING }
+
+// world is all that a plan depends on.
+type world struct {
+	service *warrenv1.Service
+	// update is how far the last update is; nil before the first.
+	update *warrenv1.ServiceUpdate
+	// from is the newest earlier revision with another container; 0 if none.
+	from uint64
+	// order in which tasks are replaced.
+	order warrenv1.UpdateOrder
+	// tasks are all there are, past ones included.
+	tasks []task
+	now   time.Time
+}
+
+// on tells whether the service is to have tasks.
+func (w *world) on() bool { return !w.service.GetStopped() && w.service.GetDeletedAt() == nil }
 
 // plan is what has to change for a service to be as its row says.
 type plan struct {
 	// create lists slots that need a new task, with its incarnation.
 	create []seat
 	// stop lists tasks whose desired state becomes STOPPED.
-	stop []string
+	stop []leaver
 	// remove is set once nothing is left of a service that was deleted.
 	remove bool
+	// update is the row to write; nil when that stays as it is.
+	update *warrenv1.ServiceUpdate
+	// rollback is set when the service is to have its earlier spec again.
+	rollback bool
+	// wake is when the plan will be another one although nothing else changed;
+	// zero for never.
+	wake time.Time
 }
 
 // seat is one place of a service to be filled.
@@ -39,39 +67,99 @@ type seat struct {
 	incarnation uint64
 }
 
-func (p plan) empty() bool { return len(p.create) == 0 && len(p.stop) == 0 && !p.remove }
+// leaver is a task that has to go, and the one that keeps its slot, if any.
+type leaver struct{ id, heir string }
 
-// makePlan compares a service with all its tasks, past ones included.
+func (p *plan) empty() bool {
+	return len(p.create) == 0 && len(p.stop) == 0 && !p.remove && p.update == nil && !p.rollback
+}
+
+// wakeAt has the plan looked at again at that time.
+func (p *plan) wakeAt(t time.Time) {
+	if p.wake.IsZero() || t.Before(p.wake) {
+		p.wake = t
+	}
+}
+
+// makePlan compares a service with all its tasks.
 //
-// A slot never has two tasks at once: the next one is made when the one before
-// is over, so that two writers never meet on a volume.
-func makePlan(s *warrenv1.Service, tasks []task) plan {
-	var p plan
-	on := !s.GetStopped() && s.GetDeletedAt() == nil
-	latest := map[uint32]task{}
-	for _, t := range tasks {
-		if l, ok := latest[t.slot]; !ok || t.incarnation > l.incarnation {
-			latest[t.slot] = t
+// A slot has one task at a time: the next one is made when the one before is
+// over, so that two writers never meet on a volume. Only an update whose order
+// is start-first lets the one before run until the next one is up.
+func makePlan(w *world) *plan {
+	p := &plan{}
+	r := newRollout(w, p)
+	for _, s := range w.slots() {
+		if !w.on() || s.number > w.service.GetSpec().GetReplicas() {
+			p.dismiss(s.live(), "")
+			continue
 		}
+		r.slot(s)
 	}
-	busy := map[uint32]bool{}
-	for _, t := range tasks {
-		keep := on && t.slot <= s.GetSpec().GetReplicas() && !t.over() &&
-			t.specVersion == s.GetSpecVersion() && t.incarnation == latest[t.slot].incarnation
-		if t.wanted() && !keep {
-			p.stop = append(p.stop, t.id)
-		}
-		busy[t.slot] = busy[t.slot] || !t.over()
-	}
-	if on {
-		for slot := uint32(1); slot <= s.GetSpec().GetReplicas(); slot++ {
-			if !busy[slot] {
-				p.create = append(p.create, seat{slot, latest[slot].incarnation + 1})
-			}
-		}
-	}
-	p.remove = s.GetDeletedAt() != nil && !slices.ContainsFunc(tasks, func(t task) bool { return !t.over() || t.held })
-	slices.Sort(p.stop)
+	r.conclude()
+	p.remove = w.service.GetDeletedAt() != nil && !slices.ContainsFunc(w.tasks, func(t task) bool { return !t.over() || t.held })
+	slices.SortFunc(p.stop, func(a, b leaver) int { return cmp.Compare(a.id, b.id) })
 	slices.SortFunc(p.create, func(a, b seat) int { return cmp.Compare(a.slot, b.slot) })
 	return p
+}
+
+// dismiss stops those of the tasks that are wanted.
+func (p *plan) dismiss(tasks []task, heir string) {
+	for _, t := range tasks {
+		if t.wanted() {
+			p.stop = append(p.stop, leaver{t.id, heir})
+		}
+	}
+}
+
+// slot is one of a service's places with all the tasks that it has had, oldest
+// first.
+type slot struct {
+	number uint32
+	tasks  []task
+}
+
+// slots lists those that should have tasks, and those that have.
+func (w *world) slots() []slot {
+	byNumber := map[uint32][]task{}
+	numbers := make([]uint32, 0, len(w.tasks))
+	for n := uint32(1); w.on() && n <= w.service.GetSpec().GetReplicas(); n++ {
+		numbers = append(numbers, n)
+	}
+	for _, t := range w.tasks {
+		byNumber[t.slot] = append(byNumber[t.slot], t)
+		numbers = append(numbers, t.slot)
+	}
+	slices.Sort(numbers)
+	var all []slot
+	for _, n := range slices.Compact(numbers) {
+		slices.SortFunc(byNumber[n], func(a, b task) int { return cmp.Compare(a.incarnation, b.incarnation) })
+		all = append(all, slot{n, byNumber[n]})
+	}
+	return all
+}
+
+// live are the slot's tasks that are not over.
+func (s slot) live() []task {
+	return slices.DeleteFunc(slices.Clone(s.tasks), task.over)
+}
+
+// next is the seat for the slot's next task.
+func (s slot) next() seat {
+	if len(s.tasks) == 0 {
+		return seat{s.number, 1}
+	}
+	return seat{s.number, s.tasks[len(s.tasks)-1].incarnation + 1}
+}
+
+// trouble says why a task failed; "" if it did not.
+func (t task) trouble() string {
+	st := t.status
+	switch {
+	case st.GetState() == warrenv1.TaskState_TASK_STATE_BACKOFF, t.wanted() && st.GetState() == warrenv1.TaskState_TASK_STATE_STOPPED:
+		return fmt.Sprintf("%s: %s", t.name, cmp.Or(st.GetMessage(), st.GetExitReason(), "it ended"))
+	case st.GetRestarts() > 0:
+		return fmt.Sprintf("%s: %s; it was restarted", t.name, cmp.Or(st.GetExitReason(), "it ended"))
+	}
+	return ""
 }

@@ -8,7 +8,8 @@
 // log entry. Large services are done in several transactions.
 //
 // The package is the writer of Task (but for its node and dropped secrets), of
-// TaskStatus while a task has no node, and it removes service rows.
+// TaskStatus while a task has no node, and of ServiceUpdate; it removes service
+// rows, and gives a service its earlier spec again when an update fails.
 package service
 
 import (
@@ -18,6 +19,8 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/cuemby/warren/internal/manager/reconcile"
 	"github.com/cuemby/warren/internal/manager/store"
@@ -25,18 +28,32 @@ import (
 
 // Reconciler makes tasks of services.
 type Reconciler struct {
-	store *store.Store
-	log   *slog.Logger
+	store  *store.Store
+	log    *slog.Logger
+	alarms *alarms
 }
 
 // New returns a reconciler that does nothing before Run.
-func New(s *store.Store, log *slog.Logger) *Reconciler { return &Reconciler{s, log} }
+func New(s *store.Store, log *slog.Logger) *Reconciler { return &Reconciler{s, log, newAlarms()} }
 
 // Run keeps the tasks as the services want them until ctx ends. Run it on the
 // leader only, once.
 func (r *Reconciler) Run(ctx context.Context) error {
+	var ringing sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	defer ringing.Wait()
+	defer cancel()
+	ringing.Go(func() { r.alarms.run(ctx, func(service store.Key) { r.ring(ctx, service) }) })
 	return reconcile.Run(ctx, r.store, r.log, r.react,
 		store.TableServices, store.TableTasks, store.TableTaskStatus, store.TableAttachments)
+}
+
+// ring brings a service on whose time has come.
+func (r *Reconciler) ring(ctx context.Context, service store.Key) {
+	if err := r.reconcile(ctx, service); err != nil && ctx.Err() == nil {
+		r.log.Error("an update could not go on; trying again", "service", service.ID(), "error", err)
+		r.alarms.set(service, time.Now().Add(time.Second))
+	}
 }
 
 // react brings every service that the changes concern a step on; one that
@@ -90,18 +107,28 @@ func (r *Reconciler) concerned(ctx context.Context, changes store.Changes) ([]st
 func (r *Reconciler) reconcile(ctx context.Context, key store.Key) error {
 	idle := false
 	err := r.store.ViewStale(ctx, func(tx *store.ReadTx) error {
-		_, p, err := look(tx, key)
+		w, err := look(tx, key, time.Now())
+		if err != nil || w == nil {
+			idle = true
+			return err
+		}
+		p := makePlan(w)
 		idle = p.empty()
-		return err
+		r.alarms.set(key, p.wake)
+		return nil
 	})
 	if err != nil || idle {
 		return err
 	}
 	return r.store.Update(ctx, func(tx *store.Tx) error {
-		service, p, err := look(&tx.ReadTx, key)
-		if err != nil || p.empty() {
+		w, err := look(&tx.ReadTx, key, time.Now())
+		if err != nil || w == nil {
 			return err
 		}
-		return apply(tx, service, p)
+		p := makePlan(w)
+		if p.empty() {
+			return nil
+		}
+		return apply(tx, w, p)
 	})
 }

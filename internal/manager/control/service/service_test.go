@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -52,8 +53,8 @@ func (h *house) settle(name string) (steps int) {
 	for {
 		var idle bool
 		if err := h.store.ViewStale(h.t.Context(), func(tx *store.ReadTx) error {
-			_, p, err := look(tx, key)
-			idle = p.empty()
+			w, err := look(tx, key, time.Now())
+			idle = w == nil || makePlan(w).empty()
 			return err
 		}); err != nil {
 			h.t.Fatal(err)
