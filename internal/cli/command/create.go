@@ -22,6 +22,9 @@ func NewCreated[V any](cmd *cobra.Command, n Noun[V]) *Created[V] {
 	return c
 }
 
+// ForPeople tells whether a person reads what it shows.
+func (c *Created[V]) ForPeople() bool { return !c.quiet && !c.format.forProgram() }
+
 // Show shows the object; done says what happened to it: "created".
 func (c *Created[V]) Show(s *Shell, v V, done string) error {
 	switch {

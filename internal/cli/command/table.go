@@ -53,6 +53,14 @@ func (c Column[V]) WithGap(gap int) Column[V] {
 	return c
 }
 
+// ShowTable shows what is a list by itself, as tables or for programs.
+func ShowTable[V any](s *Shell, format Format, columns []Column[V], objects []V) error {
+	if format.forProgram() {
+		return format.Encode(s.Out, objects)
+	}
+	return writeTable(s.Out, columns, objects, format == Wide, s.Now())
+}
+
 // writeTable aligns the objects below the titles.
 func writeTable[V any](w io.Writer, columns []Column[V], objects []V, wide bool, now time.Time) error {
 	rows := make([][]string, len(objects)+1)

@@ -25,7 +25,9 @@ behind -- replaces the command of the image.`,
     --secret db-password --env POSTGRES_PASSWORD_FILE=/run/secrets/db-password
   warren service create web --image nginx --replicas 3 --publish 8080:80
   warren service create hello --image busybox --replicas 3 -- sleep 1000`,
-		Args:                  nameAndCommand,
+		Args: func(cmd *cobra.Command, args []string) error {
+			return nameAndCommand(cmd, args, "create "+firstOf(args)+" --image IMAGE")
+		},
 		ValidArgsFunction:     cobra.NoFileCompletions,
 		DisableFlagsInUseLine: true,
 	}
@@ -52,8 +54,9 @@ behind -- replaces the command of the image.`,
 	return cmd
 }
 
-// nameAndCommand takes one name, and anything behind "--".
-func nameAndCommand(cmd *cobra.Command, args []string) error {
+// nameAndCommand takes one name, and anything behind "--"; verb is how it is
+// typed up to there.
+func nameAndCommand(cmd *cobra.Command, args []string, verb string) error {
 	names := args
 	if dash := cmd.ArgsLenAtDash(); dash >= 0 {
 		names = args[:dash]
@@ -61,7 +64,7 @@ func nameAndCommand(cmd *cobra.Command, args []string) error {
 	if len(names) > 1 {
 		return &command.Usage{
 			Message: "the command of a service stands behind --",
-			Hint:    "warren service create " + names[0] + " --image IMAGE -- " + command.Quote(append(names[1:], args[len(names):]...)),
+			Hint:    "warren service " + verb + " -- " + command.Quote(append(names[1:], args[len(names):]...)),
 		}
 	}
 	return command.Names(spec.KindService, 1, 1)(cmd, names)

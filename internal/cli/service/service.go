@@ -17,7 +17,8 @@ import (
 // New makes `warren service`.
 func New(s *command.Shell) *cobra.Command {
 	return command.Group("service", "Manage services: what should run, and how often",
-		newCreate(s), newList(s), newInspect(s), newScale(s), newStop(s), newStart(s), newDelete(s), newLogs(s))
+		newCreate(s), newList(s), newInspect(s), newPs(s), newUpdate(s), newRollback(s), newHistory(s), newWait(s),
+		newScale(s), newStop(s), newStart(s), newDelete(s), newLogs(s))
 }
 
 // Noun is how services are fetched and shown.
@@ -41,6 +42,7 @@ var Noun = command.Noun[view.Service]{
 		command.Age("CREATED", func(v view.Service) time.Time { return v.CreatedAt }),
 	}, command.OnlyWide(
 		command.Text("ID", func(v view.Service) string { return v.ID }),
+		command.Text("UPDATE", func(v view.Service) string { return v.Update.String() }),
 		command.Text("NETWORK", func(v view.Service) string { return v.Network }),
 		command.Text("PORTS", func(v view.Service) string { return strings.Join(view.Strings(v.Ports), ",") }),
 		command.Text("VOLUMES", func(v view.Service) string { return strings.Join(view.Strings(v.Volumes), ",") }),
@@ -61,6 +63,7 @@ func sheet(s *command.Sheet, v view.Service) {
 	s.Field("State", v.State)
 	s.Some("Reason", v.Message)
 	s.Fieldf("Replicas", "%s running", v.Ratio())
+	s.Some("Update", v.Update.String())
 	s.Field("Network", v.Network)
 	s.SomeList("Ports", view.Strings(v.Ports))
 	s.List("Volumes", view.Strings(v.Volumes))
@@ -72,6 +75,8 @@ func sheet(s *command.Sheet, v view.Service) {
 	s.Time("Created", v.CreatedAt)
 	if s.Wide() {
 		s.Fieldf("Stop Timeout", "%gs", v.StopTimeout)
+		s.Fieldf("Revision", "%d", v.Revision)
 		s.Fieldf("Spec Version", "%d", v.Version)
+		s.Field("Update Rules", v.UpdateRules.String())
 	}
 }

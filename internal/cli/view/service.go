@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -10,32 +11,45 @@ import (
 type Service struct {
 	Meta
 	Container
-	State    string   `json:"state"`
-	Message  string   `json:"message,omitempty"`
-	Replicas uint32   `json:"replicas"`
-	Running  uint32   `json:"running"`
-	Version  uint64   `json:"spec_version"`
-	Tasks    []Task   `json:"tasks"`
-	Warnings []string `json:"warnings"`
+	State    string `json:"state"`
+	Message  string `json:"message,omitempty"`
+	Replicas uint32 `json:"replicas"`
+	Running  uint32 `json:"running"`
+	// Revision counts the specs that it had; Version is the one that brought the
+	// container as it is.
+	Revision uint64 `json:"revision"`
+	Version  uint64 `json:"spec_version"`
+	// Update is the last one; absent before the first.
+	Update      *Update     `json:"update,omitempty"`
+	UpdateRules UpdateRules `json:"update_rules"`
+	Tasks       []Task      `json:"tasks"`
+	Warnings    []string    `json:"warnings"`
 }
 
 // NewService shows a service.
 func NewService(s *warrenv1.Service) Service {
 	out := Service{
-		Meta:      newMeta(s.GetMeta()),
-		Container: newContainer(s.GetSpec().GetContainer()),
-		Message:   s.GetStoppedReason(),
-		Replicas:  s.GetSpec().GetReplicas(),
-		Running:   s.GetRunning(),
-		Version:   s.GetSpecVersion(),
-		Tasks:     All(s.GetTasks(), NewTask),
-		Warnings:  append([]string{}, s.GetWarnings()...),
+		Meta:        newMeta(s.GetMeta()),
+		Container:   newContainer(s.GetSpec().GetContainer()),
+		Message:     s.GetStoppedReason(),
+		Replicas:    s.GetSpec().GetReplicas(),
+		Running:     s.GetRunning(),
+		Revision:    max(s.GetRevision(), 1),
+		Version:     s.GetSpecVersion(),
+		Update:      newUpdate(s.GetUpdate()),
+		UpdateRules: newUpdateRules(s.GetSpec(), cmp.Or(s.GetUpdate().GetOrder(), s.GetSpec().GetUpdate().GetOrder())),
+		Tasks:       All(s.GetTasks(), NewTask),
+		Warnings:    append([]string{}, s.GetWarnings()...),
 	}
 	switch {
 	case s.GetDeletedAt() != nil:
 		out.State = "deleting"
 	case s.GetStopped():
 		out.State = "stopped"
+	case s.GetUpdate().GetState() == warrenv1.UpdateState_UPDATE_STATE_UPDATING:
+		out.State = "updating"
+	case s.GetUpdate().GetState() == warrenv1.UpdateState_UPDATE_STATE_ROLLING_BACK:
+		out.State = "rolling-back"
 	case out.Running >= out.Replicas:
 		out.State = "running"
 	default:

@@ -16,6 +16,8 @@ type Task struct {
 	ServiceID   string `json:"service_id"`
 	Slot        uint32 `json:"slot"`
 	Incarnation uint64 `json:"incarnation"`
+	// Version is the revision of its service that brought its container.
+	Version     uint64 `json:"spec_version"`
 	Node        string `json:"node"`
 	NodeID      string `json:"node_id"`
 	State       string `json:"state"`
@@ -45,6 +47,7 @@ func NewTask(t *warrenv1.Task) Task {
 		ServiceID:   t.GetServiceId(),
 		Slot:        t.GetSlot(),
 		Incarnation: t.GetIncarnation(),
+		Version:     t.GetSpecVersion(),
 		Node:        t.GetNodeName(),
 		NodeID:      t.GetNodeId(),
 		State:       spec.TaskStateName(status.GetState()),
