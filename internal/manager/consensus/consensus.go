@@ -41,8 +41,8 @@ const (
 	// A manager that hears nothing of the leader for one to two of these asks to
 	// be elected; a leader that a majority does not answer for leaseTimeout
 	// steps down. Heartbeats come ten times as often.
-	heartbeatTimeout = 400 * time.Millisecond
-	leaseTimeout     = 300 * time.Millisecond
+	heartbeatTimeout = 250 * time.Millisecond
+	leaseTimeout     = 200 * time.Millisecond
 	// maxBatch bounds the entries that share one fsync.
 	maxBatch = 256
 )
