@@ -14,6 +14,7 @@ import (
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/consensus"
+	"github.com/cuemby/warren/internal/manager/control/member"
 	"github.com/cuemby/warren/internal/manager/control/place"
 	"github.com/cuemby/warren/internal/manager/control/reap"
 	"github.com/cuemby/warren/internal/manager/control/service"
@@ -110,6 +111,7 @@ func (m *manager) lead(ctx context.Context) error {
 		{"service", service.New(m.state.store, m.log.With("room", "control/service")).Run},
 		{"place", place.New(m.state.store, m.log.With("room", "control/place")).Run},
 		{"volume", volume.New(m.state.store, m.log.With("room", "control/volume")).Run},
+		{"member", member.New(m.state.store, m.state.consensus, m.log.With("room", "control/member")).Run},
 		{"reap", reap.New(m.state.store, m.log.With("room", "control/reap")).Run},
 	} {
 		g.Go(func() error {
