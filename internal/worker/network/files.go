@@ -46,6 +46,25 @@ func ResolvConf(hosts ...[]byte) []byte {
 	return joinResolvConf(fallbackResolvers, rest)
 }
 
+// NamesConf returns the /etc/resolv.conf of a container that asks one resolver
+// of ours, and for names without a domain looks into ours first. The host's
+// search domains and options are kept. It names no second resolver, since some
+// C libraries ask all at once and take the answer of one that knows no service.
+func NamesConf(server netip.Addr, domain string, host []byte) []byte {
+	search, rest := []string{domain}, []string{}
+	_, other := parseResolvConf(host)
+	for _, line := range other {
+		fields := strings.Fields(line)
+		if fields[0] == "search" || fields[0] == "domain" {
+			// Of several such lines the last one holds.
+			search = append([]string{domain}, fields[1:]...)
+			continue
+		}
+		rest = append(rest, line)
+	}
+	return joinResolvConf([]string{server.String()}, append([]string{"search " + strings.Join(search, " ")}, rest...))
+}
+
 // Resolvers returns the addresses of all resolvers named in a resolv.conf.
 func Resolvers(conf []byte) []netip.Addr {
 	var all []netip.Addr
@@ -53,6 +72,19 @@ func Resolvers(conf []byte) []netip.Addr {
 		if a, ok := nameserver(strings.Fields(line)); ok {
 			all = append(all, a)
 		}
+	}
+	return all
+}
+
+// HostResolvers returns the resolvers that a program on the host asks, which
+// may be on its loopback; the fallback ones when a resolv.conf names none.
+func HostResolvers(conf []byte) []netip.Addr {
+	if all := Resolvers(conf); len(all) > 0 {
+		return all
+	}
+	var all []netip.Addr
+	for _, text := range fallbackResolvers {
+		all = append(all, netip.MustParseAddr(text))
 	}
 	return all
 }

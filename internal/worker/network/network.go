@@ -16,6 +16,9 @@ var (
 	// ErrInvalid is returned for what can never work: a task ID that is no
 	// file name, a subnet that overlaps another network of the machine.
 	ErrInvalid = errors.New("invalid network")
+	// ErrTaken is returned for a port of the node that another program or
+	// another service's task has.
+	ErrTaken = errors.New("port taken")
 )
 
 // Mode is what a task's network namespace is.
@@ -30,24 +33,34 @@ const (
 	ModeNone Mode = "none"
 )
 
-// Network connects tasks. Every call is idempotent, since the caller may be
+// Network connects tasks, leads the ports they publish to them, and answers
+// for their names. Every call is idempotent, since the caller may be
 // killed between a call and writing down that it made it. Methods may be called
 // from any goroutine, but not for the same task at once.
 type Network interface {
-	// Attach makes the task's namespace and connects it, or finds both there.
+	// Attach makes the task's namespace and connects it, or finds both there,
+	// and takes the node's ports that the task publishes.
 	Attach(ctx context.Context, s Sandbox) (Endpoint, error)
 	// Detach removes everything that Attach made. Gone is no error.
 	Detach(ctx context.Context, taskID string) error
 	// Restore is called once, before the first Attach: it keeps the addresses
 	// of the tasks that live and removes what others left behind.
 	Restore(ctx context.Context, live []string) error
+	// Announce replaces what is known of the node's tasks. When it returns,
+	// names and published ports lead to the ready ones only. After an error
+	// they may not yet, and are made to as soon as it is possible.
+	Announce(ctx context.Context, members []Member) error
 }
 
 // Sandbox asks for a task's network.
 type Sandbox struct {
-	TaskID   string
-	Mode     Mode
-	Hostname string
+	TaskID    string
+	Mode      Mode
+	Hostname  string
+	Namespace string
+	// ServiceID and Service are whom the task, and so its ports, belong to.
+	ServiceID, Service string
+	Ports              []Port
 }
 
 // Endpoint is a task's network.

@@ -20,9 +20,11 @@ type base struct {
 	// Of the bridge.
 	index int
 	mtu   int
+	// rules are those that were applied last; nil when that failed.
+	rules *rules
 }
 
-// newBase makes the bridge with everything that belongs to it, or finds it.
+// newBase makes the bridge, or finds it. Its rules are still to be applied.
 func newBase(name string, o Options) (*base, error) {
 	link, err := findBridge(name)
 	if err != nil {
@@ -44,9 +46,6 @@ func newBase(name string, o Options) (*base, error) {
 	}
 	if err := forward(); err != nil {
 		return nil, err
-	}
-	if err := applyRules(plan); err != nil {
-		return nil, fmt.Errorf("packet rules of bridge %s: %w", name, err)
 	}
 	if table := stranger(plan); table != "" {
 		o.Log.Warn("another program's rules may keep tasks from reaching beyond this machine; let its firewall forward what comes from the bridge",

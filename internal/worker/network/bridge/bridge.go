@@ -1,5 +1,6 @@
 // Package bridge connects tasks on Linux: a network namespace and a veth pair
-// for each task, one bridge and one nftables table for each node.
+// for each task, one bridge and one nftables table for each node, and on the
+// bridge somebody who answers for names.
 //
 // Nothing is written down beside the kernel's own state: the bridge has the
 // subnet, and each namespace, held by a file in the run directory, the task's
@@ -21,6 +22,7 @@ import (
 	"sync"
 
 	"github.com/cuemby/warren/internal/worker/network"
+	"github.com/cuemby/warren/internal/worker/network/dns"
 )
 
 // Options say where a node's network is.
@@ -40,7 +42,11 @@ type Network struct {
 
 	mu sync.Mutex
 	// base is nil until the bridge is known to stand.
-	base *base
+	base     *base
+	claims   *claims
+	forwards []network.Forward
+
+	names *dns.Server
 }
 
 var _ network.Network = (*Network)(nil)
@@ -48,7 +54,10 @@ var _ network.Network = (*Network)(nil)
 // Open makes the directories. The bridge is made when a task needs it, so that
 // a machine without one can still run tasks in the host's network.
 func Open(o Options) (*Network, error) {
-	n := &Network{options: o, bridge: network.BridgeName(o.RunDir)}
+	n := &Network{
+		options: o, bridge: network.BridgeName(o.RunDir), claims: newClaims(),
+		names: dns.New(upstreams, o.Log),
+	}
 	for _, dir := range []string{n.netnsDir(), n.tasksDir()} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, err
@@ -113,6 +122,12 @@ func (n *Network) alone(s network.Sandbox) (network.Endpoint, error) {
 
 // plugged gives the task a namespace with a cable to the bridge.
 func (n *Network) plugged(s network.Sandbox) (network.Endpoint, error) {
+	n.mu.Lock()
+	err := n.claims.take(s.TaskID, s.ServiceID, s.Service, s.Ports)
+	n.mu.Unlock()
+	if err != nil {
+		return network.Endpoint{}, err
+	}
 	ns, err := openNetNS(n.netnsPath(s.TaskID))
 	if err != nil {
 		return network.Endpoint{}, err
@@ -149,6 +164,7 @@ func (n *Network) Detach(_ context.Context, taskID string) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.claims.give(taskID)
 	if n.base != nil {
 		n.base.pool.Release(taskID)
 	}

@@ -260,8 +260,8 @@ func TestRulesOfOthers(t *testing.T) {
 		t.Errorf("in the way is said to be %q", table)
 	}
 	must(t, n.Restore(t.Context(), []string{"one"}))
-	if chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyIPv4); err != nil || len(chains) != 3 {
-		t.Errorf("there are %d chains now, %v; want ours and the other's", len(chains), err)
+	if chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyIPv4); err != nil || len(chains) != 7 {
+		t.Errorf("there are %d chains now, %v; want our six and the other's", len(chains), err)
 	}
 	if _, err := call(t, "", listen(t, e.NetNSPath, e.Address)); err != nil {
 		t.Error(err)

@@ -51,6 +51,11 @@ func (b *base) connect(hostLink string) error {
 			return fmt.Errorf("plug %s into %s: %w", hostLink, b.plan.Bridge, err)
 		}
 	}
+	// Where bridges filter packets, what a task sends to a port that leads to
+	// itself goes back the way it came.
+	if err := netlink.LinkSetHairpin(link, true); err != nil {
+		return fmt.Errorf("let the task on %s reach itself: %w", hostLink, err)
+	}
 	return netlink.LinkSetUp(link)
 }
 

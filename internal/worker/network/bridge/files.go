@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 
 	"github.com/cuemby/warren/internal/worker/network"
+	"github.com/cuemby/warren/internal/worker/network/dns"
 	"golang.org/x/sys/unix"
 )
 
@@ -51,11 +53,25 @@ func contents(s network.Sandbox, e network.Endpoint) (hosts []byte, hostname str
 		}
 		return hosts, hostname, conf, err
 	}
+	if s.Mode == network.ModeBridge {
+		return network.HostsFile(s.Hostname, e.Address), s.Hostname, network.NamesConf(e.Gateway, dns.Domain(s.Namespace), conf), nil
+	}
 	resolved, err := readIfThere(resolvedConf)
 	if err != nil {
 		return nil, "", nil, err
 	}
 	return network.HostsFile(s.Hostname, e.Address), s.Hostname, network.ResolvConf(conf, resolved), nil
+}
+
+// upstreams are the resolvers that the host itself asks, at this moment.
+func upstreams() []netip.AddrPort {
+	// Without the file there are none.
+	conf, _ := readIfThere(resolvConf)
+	var all []netip.AddrPort
+	for _, a := range network.HostResolvers(conf) {
+		all = append(all, netip.AddrPortFrom(a, 53))
+	}
+	return all
 }
 
 func readIfThere(path string) ([]byte, error) {

@@ -1,43 +1,83 @@
 package bridge
 
 import (
-	"net"
+	"net/netip"
 
 	"github.com/cuemby/warren/internal/worker/network"
 	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
-	"github.com/google/nftables/expr"
-	"golang.org/x/sys/unix"
 )
 
-// applyRules replaces the node's own table, at once and as a whole; nobody
-// else's table is looked at. Its rules are
+var loopback = netip.MustParsePrefix("127.0.0.0/8")
+
+// rules is what the node's table is made from.
+type rules struct {
+	network.Plan
+	// namesPort is where tasks' questions for names are answered, at the
+	// gateway; 0 when they are not.
+	namesPort uint16
+	forwards  []network.Forward
+}
+
+func (r *rules) equal(other *rules) bool {
+	return other != nil && r.Plan == other.Plan && r.namesPort == other.namesPort && network.SameForwards(r.forwards, other.forwards)
+}
+
+// apply replaces the node's own table, at once and as a whole; nobody else's
+// table is looked at. Its rules are
 //
+//	chain raw:         iifname BRIDGE ip daddr 127.0.0.0/8 drop
+//	chain prerouting:  iifname BRIDGE ip daddr GATEWAY udp, tcp dport 53 dnat to GATEWAY:NAMES
+//	                   fib daddr type local jump published
+//	chain output:      fib daddr type local jump published
+//	chain published:   tcp dport 8080 dnat to numgen inc mod 2 map { 0: TASK . 80, 1: TASK . 80 }
 //	chain postrouting: ip saddr SUBNET oifname != BRIDGE masquerade
-//	chain forward:     iifname != BRIDGE oifname BRIDGE ct state != established,related drop
+//	                   ip saddr SUBNET oifname BRIDGE ct status dnat masquerade
+//	                   ip saddr 127.0.0.0/8 oifname BRIDGE masquerade
+//	chain forward:     iifname != BRIDGE oifname BRIDGE ct state new ct status != dnat drop
 //
-// The second keeps neighbours of the machine, who may route the subnet through
-// it, away from ports that nobody published.
-func applyRules(p network.Plan) error {
+// The last one keeps neighbours of the machine, who may route the subnet
+// through it, away from ports that nobody published. Callers from outside keep
+// their address. A task that calls a published port does not, for the answer
+// would reach it past the machine; nor does the machine's own loopback, which
+// the first rule keeps to the machine.
+func (r *rules) apply() error {
 	c, err := nftables.New()
 	if err != nil {
 		return err
 	}
-	table := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: p.Bridge}
+	t := &table{Conn: c, Table: &nftables.Table{Family: nftables.TableFamilyIPv4, Name: r.Bridge}}
 	// Deleting what does not exist fails, adding what exists does not.
-	c.AddTable(table)
-	c.DelTable(table)
-	c.AddTable(table)
-	post := c.AddChain(&nftables.Chain{
-		Name: "postrouting", Table: table, Type: nftables.ChainTypeNAT,
-		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource,
-	})
-	c.AddRule(&nftables.Rule{Table: table, Chain: post, Exprs: masquerade(p)})
-	forward := c.AddChain(&nftables.Chain{
-		Name: "forward", Table: table, Type: nftables.ChainTypeFilter,
-		Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter,
-	})
-	c.AddRule(&nftables.Rule{Table: table, Chain: forward, Exprs: dropStrangers(p)})
+	c.AddTable(t.Table)
+	c.DelTable(t.Table)
+	c.AddTable(t.Table)
+
+	raw := t.chain("raw", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw)
+	t.rule(raw, fromLink(r.Bridge), toAddress(loopback), drop)
+
+	published := t.chain("published", "", nil, nil)
+	for _, f := range r.forwards {
+		if err := t.forward(published, f); err != nil {
+			return err
+		}
+	}
+	pre := t.chain("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
+	if r.namesPort != 0 {
+		to := netip.AddrPortFrom(r.Gateway, r.namesPort)
+		for _, protocol := range []string{network.UDP, network.TCP} {
+			t.rule(pre, fromLink(r.Bridge), toAddress(netip.PrefixFrom(r.Gateway, 32)), toPort(protocol, 53), leadTo(to))
+		}
+	}
+	t.rule(pre, toThisMachine, jump(published))
+	out := t.chain("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest)
+	t.rule(out, toThisMachine, jump(published))
+
+	post := t.chain("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
+	t.rule(post, fromAddress(r.Subnet), notToLink(r.Bridge), masquerade)
+	t.rule(post, fromAddress(r.Subnet), toLink(r.Bridge), wasLed, masquerade)
+	t.rule(post, fromAddress(loopback), toLink(r.Bridge), masquerade)
+
+	forward := t.chain("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter)
+	t.rule(forward, notFromLink(r.Bridge), toLink(r.Bridge), noAnswer, wasNotLed, drop)
 	return c.Flush()
 }
 
@@ -82,38 +122,4 @@ func stranger(p network.Plan) string {
 		}
 	}
 	return ""
-}
-
-func masquerade(p network.Plan) []expr.Any {
-	const sourceOffset, length = 12, 4
-	return []expr.Any{
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: sourceOffset, Len: length},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: length, Mask: net.CIDRMask(p.Subnet.Bits(), 32), Xor: make([]byte, length)},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: p.Subnet.Addr().AsSlice()},
-		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: interfaceName(p.Bridge)},
-		&expr.Masq{},
-	}
-}
-
-func dropStrangers(p network.Plan) []expr.Any {
-	answers := binaryutil.NativeEndian.PutUint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
-	none := binaryutil.NativeEndian.PutUint32(0)
-	return []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: interfaceName(p.Bridge)},
-		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: interfaceName(p.Bridge)},
-		&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: answers, Xor: none},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: none},
-		&expr.Verdict{Kind: expr.VerdictDrop},
-	}
-}
-
-// interfaceName is as the kernel compares it.
-func interfaceName(name string) []byte {
-	b := make([]byte, unix.IFNAMSIZ)
-	copy(b, name)
-	return b
 }

@@ -26,26 +26,25 @@ func (n *Network) address(taskID string, ns *netNS) (*base, netip.Addr, error) {
 	return n.base, a, err
 }
 
-// stand makes the bridge unless it stands, and finds the tasks that are on it.
-// Called with mu held.
+// stand makes the bridge unless it stands, finds the tasks that are on it, and
+// makes the rules those that should be. Called with mu held.
 func (n *Network) stand() error {
-	if n.base != nil && n.base.stands() {
-		return nil
+	if n.base == nil || !n.base.stands() {
+		b, err := newBase(n.bridge, n.options)
+		if err != nil {
+			return err
+		}
+		if n.base != nil && n.base.plan == b.plan {
+			// Somebody removed the bridge; tasks still have their addresses, also
+			// those that have not got as far as a cable.
+			b.pool = n.base.pool
+		}
+		if err := n.claim(b); err != nil {
+			return err
+		}
+		n.base = b
 	}
-	b, err := newBase(n.bridge, n.options)
-	if err != nil {
-		return err
-	}
-	if n.base != nil && n.base.plan == b.plan {
-		// Somebody removed the bridge; tasks still have their addresses, also
-		// those that have not got as far as a cable.
-		b.pool = n.base.pool
-	}
-	if err := n.claim(b); err != nil {
-		return err
-	}
-	n.base = b
-	return nil
+	return n.applyRules(n.base)
 }
 
 // claim takes the addresses that tasks have out of the pool, and plugs their
@@ -108,12 +107,14 @@ func (n *Network) Restore(ctx context.Context, live []string) error {
 	return nil
 }
 
-// Close leaves everything in place for the tasks that go on running, and when
+// Close stops answering for names, leaves everything else in place for the tasks that go on running, and when
 // there are none, takes bridge and rules away.
 func (n *Network) Close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.base = nil
+	n.names.Close()
+	n.claims.close()
 	link, err := findBridge(n.bridge)
 	if link == nil {
 		return err
