@@ -163,6 +163,19 @@ func TestResolvConf(t *testing.T) {
 	}
 }
 
+func TestNamesConf(t *testing.T) {
+	for _, c := range []struct{ name, host, want string }{
+		{"host's domains behind ours", "search lan corp\nnameserver 127.0.0.53\noptions ndots:2\n",
+			"nameserver 10.0.0.1\nsearch data.warren.internal lan corp\noptions ndots:2\n"},
+		{"the last of several", "domain lan\nsearch corp\n", "nameserver 10.0.0.1\nsearch data.warren.internal corp\n"},
+		{"nothing", "", "nameserver 10.0.0.1\nsearch data.warren.internal\n"},
+	} {
+		if got := string(NamesConf(netip.MustParseAddr("10.0.0.1"), "data.warren.internal", []byte(c.host))); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func FuzzResolvConf(f *testing.F) {
 	f.Add([]byte("search lan\nnameserver 10.0.0.1\n# comment\noptions ndots:2\n"))
 	f.Add([]byte("nameserver\nnameserver x\nnameserver ::ffff:127.0.0.1\n\x00"))

@@ -14,7 +14,9 @@ import (
 const zone = "warren.internal."
 
 // Domain is the search domain of a namespace's tasks.
-func Domain(namespace string) string { return spec.Namespace(namespace) + "." + strings.TrimSuffix(zone, ".") }
+func Domain(namespace string) string {
+	return spec.Namespace(namespace) + "." + strings.TrimSuffix(zone, ".")
+}
 
 // name is one that is looked for: label in namespace.
 type name struct{ label, namespace string }
