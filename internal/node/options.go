@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 
 	"github.com/cuemby/warren/internal/spec"
+
+	"github.com/cuemby/warren/internal/worker/network"
 )
 
 // Options is what a person decides when a node is started. Empty fields mean:
@@ -17,7 +20,10 @@ type Options struct {
 	ListenAddr, AdvertiseAddr, MetricsAddr string
 	// Containerd is the address of an existing containerd; empty runs our own.
 	Containerd string
-	NodeName   string
+	// NetworkSubnet is the tasks': IPv4, such as 172.29.0.0/16; empty has one
+	// chosen that this machine does not use.
+	NetworkSubnet string
+	NodeName      string
 	// LogLevel is debug, info, warn or error; LogFormat is text or json.
 	LogLevel, LogFormat string
 	// BootID stands in for the kernel's, so that a reboot can be rehearsed.
@@ -52,6 +58,10 @@ func (o Options) settings(before Settings) (Settings, error) {
 	s.ListenAddr = first(o.ListenAddr, before.ListenAddr, DefaultListenAddr)
 	s.MetricsAddr = first(o.MetricsAddr, before.MetricsAddr, DefaultMetricsAddr)
 	s.Containerd = first(o.Containerd, before.Containerd)
+	s.NetworkSubnet = first(o.NetworkSubnet, before.NetworkSubnet)
+	if _, err := parseSubnet(s.NetworkSubnet); err != nil {
+		return Settings{}, err
+	}
 	s.NodeName = first(before.NodeName, o.NodeName, host)
 	if before.NodeName != "" && o.NodeName != "" && o.NodeName != before.NodeName {
 		return Settings{}, fmt.Errorf("this node is named %q; a node keeps its name", before.NodeName)
@@ -82,6 +92,21 @@ func advertised(listenAddr string) string {
 	}
 	defer c.Close()
 	return net.JoinHostPort(c.LocalAddr().(*net.UDPAddr).IP.String(), port)
+}
+
+// parseSubnet reads the tasks' subnet; empty gives the zero one.
+func parseSubnet(text string) (netip.Prefix, error) {
+	if text == "" {
+		return netip.Prefix{}, nil
+	}
+	subnet, err := netip.ParsePrefix(text)
+	if err == nil {
+		_, err = network.NewPlan("", subnet)
+	}
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("--network-subnet %q: want an IPv4 network with room for 6 addresses, such as 172.29.0.0/16", text)
+	}
+	return subnet, nil
 }
 
 // Layout names the places of one node on its disk.

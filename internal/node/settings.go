@@ -28,6 +28,7 @@ type Settings struct {
 	AdvertiseAddr string `json:"advertise_addr,omitempty"`
 	MetricsAddr   string `json:"metrics_addr"`
 	Containerd    string `json:"containerd,omitempty"`
+	NetworkSubnet string `json:"network_subnet,omitempty"`
 }
 
 // errNotInitialised is returned for a data directory without node.json.

@@ -50,7 +50,11 @@ func newWorker(ctx context.Context, p *prepared, source *pki.CertificateSource) 
 		return w, err
 	}
 	w.volumes = volume.NewManager(map[string]volume.Driver{"local": w.local}, p.log.With("room", "volume"))
-	w.network, err = bridge.Open(bridge.Options{RunDir: p.layout.Run, Log: p.log.With("room", "network")})
+	subnet, err := parseSubnet(p.settings.NetworkSubnet)
+	if err != nil {
+		return w, err
+	}
+	w.network, err = bridge.Open(bridge.Options{RunDir: p.layout.Run, Subnet: subnet, Log: p.log.With("room", "network")})
 	if err != nil {
 		return w, err
 	}
@@ -88,6 +92,7 @@ func (w *worker) run(ctx context.Context, ready *readiness) error {
 			w.log.Warn("remains of deleted volumes were not removed", "error", err)
 		}
 	})
+	aside.Go(func() { _ = w.network.Run(ctx) }) // it ends with ctx alone
 	return w.agent.Run(ctx)
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,7 +27,9 @@ type Options struct {
 	ListenAddr, AdvertiseAddr, MetricsAddr string
 	// Containerd is the path of an existing containerd's socket.
 	Containerd string
-	NodeName   string
+	// NetworkSubnet is the tasks': IPv4, such as 172.29.0.0/16.
+	NetworkSubnet string
+	NodeName      string
 	// LogLevel is debug, info, warn or error; LogFormat is text or json.
 	LogLevel, LogFormat string
 	// BootID stands in for the kernel's, so that a reboot can be rehearsed.
@@ -63,6 +66,7 @@ func (o *Options) bind(cmd *cobra.Command) {
 	flags.StringVar(&o.AdvertiseAddr, "advertise-addr", "", "`HOST:PORT` where others reach it (default: this machine's address)")
 	flags.StringVar(&o.MetricsAddr, "metrics-addr", "", "`HOST:PORT` of /health, /ready and /metrics (default 127.0.0.1:9180)")
 	flags.StringVar(&o.Containerd, "containerd", "", "`ADDRESS` of a containerd to use instead of the one inside")
+	flags.StringVar(&o.NetworkSubnet, "network-subnet", "", "`SUBNET` of this node's tasks, IPv4 (default: one that this machine does not use, such as 172.29.0.0/16)")
 	flags.StringVar(&o.NodeName, "node-name", "", "`NAME` of this node (default: the host's name)")
 	flags.StringVar(&o.LogLevel, "log-level", "", "least `LEVEL` that is logged: "+strings.Join(logLevels, ", ")+" (default info)")
 	flags.StringVar(&o.LogFormat, "log-format", "", "`FORMAT` of the log: "+strings.Join(logFormats, ", ")+" (default text)")
@@ -90,6 +94,9 @@ func (o *Options) check(cmd *cobra.Command) error {
 		if err := hostPort(addr); addr != "" && err != nil {
 			return command.Usagef(cmd, "--%s %q is not HOST:PORT: %v", flag, addr, err)
 		}
+	}
+	if subnet, err := netip.ParsePrefix(o.NetworkSubnet); o.NetworkSubnet != "" && (err != nil || !subnet.Addr().Is4() || subnet.Bits() > 29) {
+		return command.Usagef(cmd, "--network-subnet %q is not an IPv4 network with room for 6 addresses, such as 172.29.0.0/16", o.NetworkSubnet)
 	}
 	if o.LogLevel != "" && !slices.Contains(logLevels, o.LogLevel) {
 		return command.Usagef(cmd, "--log-level %q is not one of %s", o.LogLevel, strings.Join(logLevels, ", "))

@@ -68,6 +68,8 @@ type Agent struct {
 	ready   chan struct{}
 	// running counts the goroutines that Run waits for.
 	running sync.WaitGroup
+	// announcing keeps one announcement behind the other.
+	announcing sync.Mutex
 
 	mu       sync.Mutex
 	ctx      context.Context // of Run; tasks and volumes end with it
@@ -125,6 +127,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.restore(ctx); err != nil {
 		return fmt.Errorf("take up the tasks of before: %w", err)
 	}
+	a.announce()
 	a.running.Go(func() { _ = a.meter.Run(ctx) })
 	a.running.Go(func() { a.collect(ctx) })
 	a.sessions(ctx)

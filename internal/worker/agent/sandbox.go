@@ -13,9 +13,13 @@ type networkHook struct{}
 
 func (networkHook) prepare(ctx context.Context, t *task, want *warrenv1.Task) (err error) {
 	t.ready.endpoint, err = t.a.cfg.Network.Attach(ctx, network.Sandbox{
-		TaskID:   t.id,
-		Mode:     network.Mode(spec.NetworkModeName(want.GetContainer().GetNetwork())),
-		Hostname: want.GetMeta().GetName(),
+		TaskID:    t.id,
+		Mode:      network.Mode(spec.NetworkModeName(want.GetContainer().GetNetwork())),
+		Hostname:  want.GetMeta().GetName(),
+		Namespace: want.GetMeta().GetNamespace(),
+		ServiceID: want.GetServiceId(),
+		Service:   want.GetService(),
+		Ports:     portsOf(want),
 	})
 	return err
 }

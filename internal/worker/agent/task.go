@@ -43,6 +43,9 @@ func newTask(a *Agent, want *warrenv1.Task) *task {
 		t.log.Error("what was done for the task cannot be read and is looked up instead", "error", err)
 	}
 	t.progress = p
+	if a.rebooted {
+		status.Address = "" // it went with the machine's memory
+	}
 	t.status.Store(status)
 	if spec.Terminal(status.GetState()) {
 		close(t.over)
@@ -113,6 +116,9 @@ func (t *task) report(change func(*warrenv1.TaskStatus)) {
 	t.status.Store(status)
 	if spec.Terminal(status.GetState()) && !spec.Terminal(old.GetState()) {
 		close(t.over)
+	}
+	if callable(old) != callable(status) || old.GetAddress() != status.GetAddress() {
+		t.a.announce()
 	}
 	// Nobody wants to hear of a task that is assigned no longer.
 	if _, removed := t.current(); !removed {

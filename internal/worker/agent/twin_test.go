@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -267,11 +268,45 @@ type wires struct {
 	*journal
 	mu   sync.Mutex
 	live []string
+	// members are the last that were announced; loud has the journal say who of
+	// them is ready.
+	members []network.Member
+	loud    bool
+	sandbox network.Sandbox
 }
 
 func (w *wires) Attach(_ context.Context, s network.Sandbox) (network.Endpoint, error) {
 	w.add("attach %s", s.TaskID)
-	return network.Endpoint{NetNSPath: "/run/netns/" + s.TaskID, HostsPath: "/run/hosts/" + s.TaskID}, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sandbox = s
+	return network.Endpoint{
+		NetNSPath: "/run/netns/" + s.TaskID, HostsPath: "/run/hosts/" + s.TaskID, Address: netip.MustParseAddr("10.0.0.2"),
+	}, nil
+}
+
+func (w *wires) Announce(_ context.Context, members []network.Member) error {
+	w.mu.Lock()
+	w.members = members
+	loud := w.loud
+	w.mu.Unlock()
+	if loud {
+		w.add("ready %v", w.ready())
+	}
+	return nil
+}
+
+// ready lists the tasks that others are to call.
+func (w *wires) ready() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ids := []string{}
+	for _, m := range w.members {
+		if m.Ready && m.Address.IsValid() {
+			ids = append(ids, m.TaskID)
+		}
+	}
+	return ids
 }
 
 func (w *wires) Detach(_ context.Context, taskID string) error {

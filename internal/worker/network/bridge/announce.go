@@ -17,6 +17,7 @@ func (n *Network) Announce(_ context.Context, members []network.Member) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.names.Set(members)
+	before := n.forwards
 	n.forwards = network.Forwards(members)
 	for _, m := range members {
 		// After a restart these are taken again. Whoever took a port meanwhile
@@ -28,8 +29,8 @@ func (n *Network) Announce(_ context.Context, members []network.Member) error {
 			n.options.Log.Warn("a published port is not held", "task", m.Task, "error", err)
 		}
 	}
-	if n.base == nil && len(n.forwards) == 0 {
-		return nil // the bridge comes with the first task
+	if network.SameForwards(before, n.forwards) && (n.base == nil || n.base.rules != nil) {
+		return nil // and the bridge comes with the first task
 	}
 	return n.stand()
 }
