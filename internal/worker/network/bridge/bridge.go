@@ -104,6 +104,9 @@ func (n *Network) Attach(_ context.Context, s network.Sandbox) (network.Endpoint
 	if err == nil {
 		err = n.writeFiles(s, &e)
 	}
+	if _, whole := errors.AsType[*refusal](err); whole {
+		return network.Endpoint{}, err
+	}
 	if err != nil {
 		return network.Endpoint{}, fmt.Errorf("network of task %s: %w", s.TaskID, err)
 	}

@@ -48,7 +48,7 @@ func (c *claims) take(taskID, serviceID, service string, ports []network.Port) e
 				c.held[at] = &claim{socket: socket, serviceID: serviceID, service: service, tasks: map[string]bool{taskID: true}}
 			}
 		case held.serviceID != serviceID:
-			err = fmt.Errorf("%w: port %s of this node is still held by a task of service %s, and comes free when that has stopped", network.ErrTaken, at, held.service)
+			err = refuse(network.ErrTaken, "port %s of this node is still held by a task of service %s, and comes free when that has stopped", at, held.service)
 		default:
 			held.tasks[taskID] = true
 		}
@@ -124,6 +124,20 @@ func bind(socket int, p network.Port) error {
 	return unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0)
 }
 
+// refusal says in whole what is wrong and what can be done; who passes it on
+// need not add anything.
+type refusal struct {
+	kind error
+	text string
+}
+
+func refuse(kind error, format string, args ...any) error {
+	return &refusal{kind, fmt.Sprintf(format, args...)}
+}
+
+func (r *refusal) Error() string { return r.text }
+func (r *refusal) Unwrap() error { return r.kind }
+
 // explain says what a person can do.
 func explain(p network.Port, err error) error {
 	at := place{p.Protocol, p.HostPort}
@@ -134,10 +148,10 @@ func explain(p network.Port, err error) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
 		letter := p.Protocol[:1]
-		return fmt.Errorf("%w: port %s of this node is used by another program; \"ss -ln%sp 'sport = :%d'\" shows which; stop it, or publish another port",
-			network.ErrTaken, at, letter, p.HostPort)
+		return refuse(network.ErrTaken, "port %s of this node is used by another program; \"ss -ln%sp 'sport = :%d'\" shows which; stop it, or publish another port",
+			at, letter, p.HostPort)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Errorf("%w: port %s cannot be published at %s: that is no address of this node", network.ErrInvalid, at, host)
+		return refuse(network.ErrInvalid, "port %s cannot be published at %s: that is no address of this node", at, host)
 	}
 	return fmt.Errorf("take port %s at %s: %w", at, host, err)
 }
