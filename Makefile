@@ -94,6 +94,12 @@ bench: build images .cache/docker/usr/sbin/dockerd
 	for package in .cache/docker/deb/*.deb; do dpkg-deb -x $$package .cache/docker || exit 1; done
 	@touch $@
 
+## notice: NOTICE, after modules or their versions have changed
+.PHONY: notice
+notice:
+	$(GO) run ./scripts/notice > NOTICE.new
+	mv NOTICE.new NOTICE
+
 ## clean: removes all that was built
 .PHONY: clean
 clean:
