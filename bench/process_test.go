@@ -3,7 +3,9 @@
 package bench
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,6 +74,21 @@ func (p *process) until(t *testing.T, what string, check func() error) {
 		break
 	}
 	t.Fatalf("%s: waited in vain until %s: %v\n%s", filepath.Base(p.Path), what, err, p.tail())
+}
+
+// worked is the processor time it has used, in seconds.
+func (p *process) worked(t *testing.T) float64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')'):])) // the name before may have anything in it
+	var user, system float64
+	if _, err := fmt.Sscan(fields[12]+" "+fields[13], &user, &system); err != nil {
+		t.Fatal(err)
+	}
+	return (user + system) / 100 // the kernel's USER_HZ
 }
 
 func (p *process) tail() string {

@@ -28,12 +28,13 @@ func (s samples) median() float64 { return s.quantile(0.5) }
 // report is what is printed at the end.
 type report struct {
 	began    time.Time
+	busy     string
 	measured strings.Builder
 	judged   strings.Builder
 	notes    []string
 }
 
-func newReport() *report { return &report{began: time.Now()} }
+func newReport() *report { return &report{began: time.Now(), busy: load()} }
 
 // measurement adds a line with the median and the middle half.
 func (r *report) measurement(what, unit string, s samples) {
@@ -73,8 +74,19 @@ func (r *report) String() string {
 	for _, note := range r.notes {
 		fmt.Fprintf(&b, "\n%s", note)
 	}
-	fmt.Fprintf(&b, "\nall in one run of %s\n", time.Since(r.began).Round(time.Second))
+	fmt.Fprintf(&b, "\nall in one run of %s; load of the machine %s at its start, %s at its end\n",
+		time.Since(r.began).Round(time.Second), r.busy, load())
 	return b.String()
+}
+
+// load is how many processes wanted to run in the last minute: more than there
+// are cores, and others were measured too.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Fields(string(text))[0]
 }
 
 // machine says what was measured on.
