@@ -2,9 +2,14 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
+
+// versions are left out of the comparison: an update that brings neither a new
+// module nor other terms is no news here until `make notice` runs again.
+var versions = regexp.MustCompile(`(?m)\b(v\d[\w.+-]*|go1\.\d+\.\d+)[ \t]+|[ \t]+`)
 
 func TestNoticeIsCurrent(t *testing.T) {
 	want, err := notice("../..")
@@ -15,8 +20,8 @@ func TestNoticeIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(is) != want {
-		t.Errorf("NOTICE does not say what the binary contains now; run: make notice%s", firstDifference(string(is), want))
+	if a, b := versions.ReplaceAllString(string(is), " "), versions.ReplaceAllString(want, " "); a != b {
+		t.Errorf("NOTICE does not say what the binary contains now; run: make notice%s", firstDifference(a, b))
 	}
 }
 
