@@ -11,8 +11,15 @@ PACKED   := $(patsubst .cache/helpers/%,$(HELPERS)/%.zst,$(PROGRAMS))
 
 ## build: bin/warren, one static binary with everything inside
 .PHONY: build
-build: helpers
+build: helpers notice
 	CGO_ENABLED=0 $(GO) build -trimpath -tags embed_helpers -ldflags '$(LDFLAGS)' -o bin/warren ./cmd/warren
+
+## notice: NOTICE says what the binary contains of others; commit it when it changed
+.PHONY: notice
+notice:
+	@mkdir -p .cache
+	@$(GO) run ./scripts/notice > .cache/NOTICE
+	@cmp -s .cache/NOTICE NOTICE || cp .cache/NOTICE NOTICE
 
 ## helpers: the programs that are embedded, built when their versions change
 .PHONY: helpers
@@ -93,12 +100,6 @@ bench: build images .cache/docker/usr/sbin/dockerd
 	cd .cache/docker/deb && { apt-get download docker.io containerd runc || { apt-get update -q && apt-get download docker.io containerd runc; }; }
 	for package in .cache/docker/deb/*.deb; do dpkg-deb -x $$package .cache/docker || exit 1; done
 	@touch $@
-
-## notice: NOTICE, after modules or their versions have changed
-.PHONY: notice
-notice:
-	$(GO) run ./scripts/notice > NOTICE.new
-	mv NOTICE.new NOTICE
 
 ## clean: removes all that was built
 .PHONY: clean
