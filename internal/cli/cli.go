@@ -63,6 +63,7 @@ func New(h Hooks) *cobra.Command {
 		manager.New(h.Start),
 		newExec(s),
 		newEvents(s),
+		newTop(s),
 		newVersion(s),
 		newCompletion(s),
 	)

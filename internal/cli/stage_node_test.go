@@ -107,3 +107,23 @@ func (st *stage) ListEvents(r *warrenv1.ListEventsRequest, stream grpc.ServerStr
 	}
 	return stream.Send(e)
 }
+
+func (st *stage) WatchUsage(_ *warrenv1.WatchUsageRequest, stream grpc.ServerStreamingServer[warrenv1.NodeUsage]) error {
+	used := func(cpu, memory, read, write uint64) *warrenv1.Consumption {
+		return &warrenv1.Consumption{CpuMillis: cpu, MemoryBytes: memory, ReadRate: read, WriteRate: write}
+	}
+	if err := stream.Send(&warrenv1.NodeUsage{NodeId: "node-worker-2", Node: "worker-2", Error: "node worker-2 is not connected"}); err != nil {
+		return err
+	}
+	return stream.Send(&warrenv1.NodeUsage{
+		NodeId: "node-worker-1", Node: "worker-1", Time: moment, Used: used(1250, 2e9, 0, 3.5e6),
+		Cpus: 2, MemoryBytes: 4e9, DiskBytes: 100e9, DiskUsedBytes: 40e9,
+		Tasks: []*warrenv1.TaskUsage{
+			{TaskId: "web-1-abcdefghij", Task: "web-task-1", Namespace: "default", Used: used(20, 5e6, 0, 0), Processes: 1},
+			{
+				TaskId: "postgres-1-abcdefghij", Task: "postgres-task-1", Namespace: "default", Used: used(1000, 60e6, 1e3, 3.5e6),
+				MemoryLimitBytes: 64e6, CpuLimitMillis: 1500, Processes: 9, VolumeBytes: 12e8,
+			},
+		},
+	})
+}

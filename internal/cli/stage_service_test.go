@@ -24,7 +24,7 @@ func someTask() *warrenv1.Task {
 		Desired: warrenv1.DesiredState_DESIRED_STATE_RUNNING,
 		Status: &warrenv1.TaskStatus{
 			State: warrenv1.TaskState_TASK_STATE_RUNNING, ExitCode: &code, ExitReason: "killed by SIGKILL",
-			Restarts: 1, Address: "10.88.0.2", StartedAt: moment,
+			Health: warrenv1.Health_HEALTH_HEALTHY, Restarts: 1, Address: "10.88.0.2", StartedAt: moment,
 		},
 	}
 }

@@ -23,6 +23,7 @@ import (
 type stage struct {
 	warrenv1.UnimplementedClustersServer
 	warrenv1.UnimplementedImagesServer
+	warrenv1.UnimplementedMeterServer
 	warrenv1.UnimplementedNodesServer
 	warrenv1.UnimplementedSecretsServer
 	warrenv1.UnimplementedServicesServer
@@ -95,6 +96,7 @@ func newStage(t testscript.T) *stage {
 func (st *stage) register(r grpc.ServiceRegistrar) {
 	warrenv1.RegisterClustersServer(r, st)
 	warrenv1.RegisterImagesServer(r, st)
+	warrenv1.RegisterMeterServer(r, st)
 	warrenv1.RegisterNodesServer(r, st)
 	warrenv1.RegisterSecretsServer(r, st)
 	warrenv1.RegisterServicesServer(r, st)

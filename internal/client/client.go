@@ -45,6 +45,7 @@ type Options struct {
 type Client struct {
 	Clusters warrenv1.ClustersClient
 	Images   warrenv1.ImagesClient
+	Meter    warrenv1.MeterClient
 	Nodes    warrenv1.NodesClient
 	Secrets  warrenv1.SecretsClient
 	Services warrenv1.ServicesClient
@@ -81,6 +82,7 @@ func newClient(conn *grpc.ClientConn, at address) *Client {
 	return &Client{
 		Clusters: warrenv1.NewClustersClient(conn),
 		Images:   warrenv1.NewImagesClient(conn),
+		Meter:    warrenv1.NewMeterClient(conn),
 		Nodes:    warrenv1.NewNodesClient(conn),
 		Secrets:  warrenv1.NewSecretsClient(conn),
 		Services: warrenv1.NewServicesClient(conn),

@@ -17,6 +17,9 @@ const watchPeriod = time.Second
 // clearScreen empties a terminal and goes to its upper left corner.
 const clearScreen = "\033[H\033[2J"
 
+// Clear empties the terminal that is written to.
+func (s *Shell) Clear() { fmt.Fprint(s.Out, clearScreen) }
+
 // listing is one run of a list.
 type listing[V any] struct {
 	noun   Noun[V]
@@ -78,7 +81,7 @@ func (l *listing[V]) write(w io.Writer, objects []V, now time.Time) error {
 	case l.format.forProgram():
 		return l.format.Encode(w, objects)
 	}
-	return writeTable(w, l.noun.Columns, objects, *l.format == Wide, now)
+	return WriteTable(w, l.noun.Columns, objects, *l.format == Wide, now)
 }
 
 // follow shows the list until ctx ends: anew in place on a terminal, where ages
@@ -94,7 +97,7 @@ func (l *listing[V]) follow(ctx context.Context, s *Shell, c *client.Client) err
 			return err
 		}
 		if screen {
-			fmt.Fprint(s.Out, clearScreen)
+			s.Clear()
 		}
 		if screen || before == nil || !reflect.DeepEqual(before, objects) {
 			if err := l.write(s.Out, objects, s.Now()); err != nil {

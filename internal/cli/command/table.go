@@ -58,11 +58,11 @@ func ShowTable[V any](s *Shell, format Format, columns []Column[V], objects []V)
 	if format.forProgram() {
 		return format.Encode(s.Out, objects)
 	}
-	return writeTable(s.Out, columns, objects, format == Wide, s.Now())
+	return WriteTable(s.Out, columns, objects, format == Wide, s.Now())
 }
 
-// writeTable aligns the objects below the titles.
-func writeTable[V any](w io.Writer, columns []Column[V], objects []V, wide bool, now time.Time) error {
+// WriteTable aligns the objects below the titles.
+func WriteTable[V any](w io.Writer, columns []Column[V], objects []V, wide bool, now time.Time) error {
 	rows := make([][]string, len(objects)+1)
 	var gaps []int
 	for _, c := range columns {

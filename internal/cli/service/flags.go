@@ -28,6 +28,8 @@ type serviceFlags struct {
 	publish     []string
 	history     uint32
 	update      updateFlags
+	health      healthFlags
+	limits      limitFlags
 }
 
 func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
@@ -44,6 +46,8 @@ func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	flags.StringArrayVarP(&f.publish, "publish", "p", nil, "`[[ADDRESS:]HOST_PORT:]PORT[/udp]`: a port of the node that leads to one of the container; without HOST_PORT one is chosen (repeatable)")
 	flags.Uint32Var(&f.history, "history", spec.DefaultHistory, "`NUMBER` of earlier specs to keep for a rollback")
 	f.update.bind(cmd)
+	f.health.bind(cmd)
+	f.limits.bind(cmd)
 	for flag, words := range map[string]command.Completion{
 		"volume":  command.Complete(s, volume.Noun, true),
 		"secret":  command.Complete(s, secret.Noun, true),
@@ -103,6 +107,12 @@ func (f *serviceFlags) apply(flags *pflag.FlagSet, s *warrenv1.ServiceSpec, labe
 	})
 	if failed != nil {
 		return failed
+	}
+	if err := f.health.apply(flags, c); err != nil {
+		return err
+	}
+	if err := f.limits.apply(flags, c); err != nil {
+		return err
 	}
 	return f.update.apply(flags, s)
 }

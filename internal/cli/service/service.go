@@ -39,6 +39,7 @@ var Noun = command.Noun[view.Service]{
 		command.Text("IMAGE", func(v view.Service) string { return v.Image }),
 		command.Text("REPLICAS", func(v view.Service) string { return v.Ratio() }),
 		command.Text("STATE", func(v view.Service) string { return v.State }),
+		command.Text("HEALTH", func(v view.Service) string { return v.Health }),
 		command.Age("CREATED", func(v view.Service) time.Time { return v.CreatedAt }),
 	}, command.OnlyWide(
 		command.Text("ID", func(v view.Service) string { return v.ID }),
@@ -64,10 +65,12 @@ func sheet(s *command.Sheet, v view.Service) {
 	s.Some("Reason", v.Message)
 	s.Fieldf("Replicas", "%s running", v.Ratio())
 	s.Some("Update", v.Update.String())
+	s.Some("Health", v.Health)
 	s.Field("Network", v.Network)
 	s.SomeList("Ports", view.Strings(v.Ports))
 	s.List("Volumes", view.Strings(v.Volumes))
 	s.List("Secrets", view.Strings(v.Secrets))
+	limitSheet(s, v.Container)
 	s.SomeList("Env", view.Strings(v.Env))
 	s.Pairs("Labels", v.Labels)
 	s.List("Tasks", view.Strings(v.Tasks))
@@ -79,4 +82,25 @@ func sheet(s *command.Sheet, v view.Service) {
 		s.Fieldf("Spec Version", "%d", v.Version)
 		s.Field("Update Rules", v.UpdateRules.String())
 	}
+}
+
+// limitSheet shows how a task is checked and what it may use and do, where that
+// is not what every task has.
+func limitSheet(s *command.Sheet, c view.Container) {
+	if c.HealthCheck != nil {
+		s.Field("Health Check", c.HealthCheck.String())
+	}
+	if s.Wide() || c.Limits.CPULimit != 0 || c.Limits.MemoryLimit != 0 || c.Limits.PidsLimit != spec.DefaultPidsLimit {
+		s.SomeList("Limits", c.Limits.Strings())
+	}
+	s.SomeList("I/O Limits", c.IOLimits())
+	s.SomeList("Reserved", c.Limits.Reserved())
+	if s.Wide() || c.Restart != "any" {
+		s.Field("Restart Policy", c.Restart)
+	}
+	if c.ReadOnly {
+		s.Field("Root Filesystem", "read-only")
+	}
+	s.SomeList("Capabilities Added", c.CapAdd)
+	s.SomeList("Capabilities Dropped", c.CapDrop)
 }

@@ -37,6 +37,7 @@ var Noun = command.Noun[view.Task]{
 		command.Text("NAME", func(v view.Task) string { return v.Name }),
 		command.Text("SERVICE", func(v view.Task) string { return v.Service }),
 		command.Text("STATE", func(v view.Task) string { return v.State }),
+		command.Text("HEALTH", func(v view.Task) string { return v.Health }),
 		command.Text("NODE", func(v view.Task) string { return v.Node }),
 		command.Age("CREATED", func(v view.Task) time.Time { return v.CreatedAt }),
 	}, command.OnlyWide(
@@ -63,6 +64,8 @@ func sheet(s *command.Sheet, v view.Task) {
 	s.Field("Node", v.Node)
 	s.Field("State", v.State)
 	s.Some("Message", v.Message)
+	s.Some("Health", v.Health)
+	s.Some("Health Message", v.HealthMessage)
 	s.Field("Image", v.Image)
 	s.Some("Image Digest", v.ImageDigest)
 	s.Some("Command", command.Quote(v.Args))

@@ -17,6 +17,23 @@ type Container struct {
 	Ports   []Port        `json:"ports"`
 	// StopTimeout is in seconds.
 	StopTimeout float64 `json:"stop_timeout_seconds"`
+	// HealthCheck is left out when nothing is checked.
+	HealthCheck *Health  `json:"health_check,omitempty"`
+	Limits      Limits   `json:"resources"`
+	Restart     string   `json:"restart_policy"`
+	ReadOnly    bool     `json:"read_only"`
+	CapAdd      []string `json:"cap_add"`
+	CapDrop     []string `json:"cap_drop"`
+}
+
+// IOLimits are the volumes' limits as --io-limit takes them.
+func (c Container) IOLimits() (out []string) {
+	for _, m := range c.Volumes {
+		if m.IOLimit != nil {
+			out = append(out, m.Volume+"="+m.IOLimit.String())
+		}
+	}
+	return out
 }
 
 // EnvVar is one environment variable.
@@ -34,6 +51,8 @@ type VolumeMount struct {
 	Path     string `json:"path"`
 	ReadOnly bool   `json:"read_only"`
 	NoCopy   bool   `json:"no_copy"`
+	// IOLimit is left out when there is none.
+	IOLimit *IOLimit `json:"io_limit,omitempty"`
 }
 
 // String is the mount as --volume takes it.
@@ -85,7 +104,7 @@ func newContainer(c *warrenv1.ContainerSpec) Container {
 		User:    c.GetUser(),
 		Network: spec.NetworkModeName(c.GetNetwork()),
 		Volumes: All(c.GetVolumes(), func(m *warrenv1.VolumeMount) VolumeMount {
-			return VolumeMount{Volume: m.GetVolume(), Path: m.GetPath(), ReadOnly: m.GetReadOnly(), NoCopy: m.GetNoCopy()}
+			return VolumeMount{Volume: m.GetVolume(), Path: m.GetPath(), ReadOnly: m.GetReadOnly(), NoCopy: m.GetNoCopy(), IOLimit: newIOLimit(m.GetIoLimit())}
 		}),
 		Secrets: All(c.GetSecrets(), func(m *warrenv1.SecretMount) SecretMount {
 			return SecretMount{Secret: m.GetSecret(), Path: spec.SecretsDir + "/" + spec.SecretTarget(m)}
@@ -97,5 +116,11 @@ func newContainer(c *warrenv1.ContainerSpec) Container {
 			}
 		}),
 		StopTimeout: stop.Seconds(),
+		HealthCheck: newHealth(c.GetHealth()),
+		Limits:      newLimits(c.GetResources()),
+		Restart:     spec.FormatRestartPolicy(c.GetRestart()),
+		ReadOnly:    c.GetReadOnly(),
+		CapAdd:      append([]string{}, c.GetCapAdd()...),
+		CapDrop:     append([]string{}, c.GetCapDrop()...),
 	}
 }

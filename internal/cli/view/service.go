@@ -11,8 +11,10 @@ import (
 type Service struct {
 	Meta
 	Container
-	State    string `json:"state"`
-	Message  string `json:"message,omitempty"`
+	State   string `json:"state"`
+	Message string `json:"message,omitempty"`
+	// Health sums up those of the tasks that run; empty when nothing is checked.
+	Health   string `json:"health"`
 	Replicas uint32 `json:"replicas"`
 	Running  uint32 `json:"running"`
 	// Revision counts the specs that it had; Version is the one that brought the
@@ -41,6 +43,7 @@ func NewService(s *warrenv1.Service) Service {
 		Tasks:       All(s.GetTasks(), NewTask),
 		Warnings:    append([]string{}, s.GetWarnings()...),
 	}
+	out.Health = healthOf(out.Tasks)
 	switch {
 	case s.GetDeletedAt() != nil:
 		out.State = "deleting"
@@ -52,6 +55,8 @@ func NewService(s *warrenv1.Service) Service {
 		out.State = "rolling-back"
 	case out.Running >= out.Replicas:
 		out.State = "running"
+	case allFinished(s.GetTasks()):
+		out.State = "finished"
 	default:
 		out.State = "pending"
 	}
@@ -60,3 +65,38 @@ func NewService(s *warrenv1.Service) Service {
 
 // Ratio is how many of the wanted tasks run: 1/1.
 func (s Service) Ratio() string { return fmt.Sprintf("%d/%d", s.Running, s.Replicas) }
+
+// healthOf is what all tasks agree on, or how many of them are healthy.
+func healthOf(tasks []Task) string {
+	count, checked := map[string]int{}, 0
+	for _, t := range tasks {
+		if t.Health != "" {
+			count[t.Health]++
+			checked++
+		}
+	}
+	for health, n := range count {
+		if n == checked {
+			return health
+		}
+	}
+	if checked == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d healthy", count["healthy"], checked)
+}
+
+// allFinished tells whether every task that does not run has done its work.
+func allFinished(tasks []*warrenv1.Task) bool {
+	finished := 0
+	for _, t := range tasks {
+		switch t.GetStatus().GetState() {
+		case warrenv1.TaskState_TASK_STATE_FINISHED:
+			finished++
+		case warrenv1.TaskState_TASK_STATE_RUNNING:
+		default:
+			return false
+		}
+	}
+	return finished > 0
+}

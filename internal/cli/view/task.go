@@ -17,15 +17,18 @@ type Task struct {
 	Slot        uint32 `json:"slot"`
 	Incarnation uint64 `json:"incarnation"`
 	// Version is the revision of its service that brought its container.
-	Version     uint64 `json:"spec_version"`
-	Node        string `json:"node"`
-	NodeID      string `json:"node_id"`
-	State       string `json:"state"`
-	Message     string `json:"message,omitempty"`
-	Desired     string `json:"desired"`
-	Address     string `json:"address,omitempty"`
-	ImageDigest string `json:"image_digest,omitempty"`
-	Restarts    uint32 `json:"restarts"`
+	Version uint64 `json:"spec_version"`
+	Node    string `json:"node"`
+	NodeID  string `json:"node_id"`
+	State   string `json:"state"`
+	Message string `json:"message,omitempty"`
+	Desired string `json:"desired"`
+	// Health is starting, healthy or unhealthy; empty when nothing is checked.
+	Health        string `json:"health"`
+	HealthMessage string `json:"health_message,omitempty"`
+	Address       string `json:"address,omitempty"`
+	ImageDigest   string `json:"image_digest,omitempty"`
+	Restarts      uint32 `json:"restarts"`
 	// ExitCode is the last container's; null while none has ended.
 	ExitCode   *int32    `json:"exit_code"`
 	ExitReason string    `json:"exit_reason,omitempty"`
@@ -41,26 +44,28 @@ func NewTask(t *warrenv1.Task) Task {
 		status = &warrenv1.TaskStatus{State: warrenv1.TaskState_TASK_STATE_PENDING}
 	}
 	out := Task{
-		Meta:        newMeta(t.GetMeta()),
-		Container:   newContainer(t.GetContainer()),
-		Service:     t.GetService(),
-		ServiceID:   t.GetServiceId(),
-		Slot:        t.GetSlot(),
-		Incarnation: t.GetIncarnation(),
-		Version:     t.GetSpecVersion(),
-		Node:        t.GetNodeName(),
-		NodeID:      t.GetNodeId(),
-		State:       spec.TaskStateName(status.GetState()),
-		Message:     status.GetMessage(),
-		Desired:     "running",
-		Address:     status.GetAddress(),
-		ImageDigest: status.GetImageDigest(),
-		Restarts:    status.GetRestarts(),
-		ExitCode:    status.ExitCode,
-		ExitReason:  status.GetExitReason(),
-		StateSince:  moment(status.GetStateSince()),
-		StartedAt:   moment(status.GetStartedAt()),
-		FinishedAt:  moment(status.GetFinishedAt()),
+		Meta:          newMeta(t.GetMeta()),
+		Container:     newContainer(t.GetContainer()),
+		Service:       t.GetService(),
+		ServiceID:     t.GetServiceId(),
+		Slot:          t.GetSlot(),
+		Incarnation:   t.GetIncarnation(),
+		Version:       t.GetSpecVersion(),
+		Node:          t.GetNodeName(),
+		NodeID:        t.GetNodeId(),
+		State:         spec.TaskStateName(status.GetState()),
+		Message:       status.GetMessage(),
+		Desired:       "running",
+		Health:        spec.HealthName(status.GetHealth()),
+		HealthMessage: status.GetHealthMessage(),
+		Address:       status.GetAddress(),
+		ImageDigest:   status.GetImageDigest(),
+		Restarts:      status.GetRestarts(),
+		ExitCode:      status.ExitCode,
+		ExitReason:    status.GetExitReason(),
+		StateSince:    moment(status.GetStateSince()),
+		StartedAt:     moment(status.GetStartedAt()),
+		FinishedAt:    moment(status.GetFinishedAt()),
 	}
 	if t.GetDesired() == warrenv1.DesiredState_DESIRED_STATE_STOPPED {
 		out.Desired = "stopped"
@@ -84,6 +89,9 @@ func (t Task) Exit() string {
 // 10.88.0.2.
 func (t Task) String() string {
 	line := t.Name + " " + t.State
+	if t.Health != "" {
+		line += " (" + t.Health + ")"
+	}
 	if t.Node != "" {
 		line += " on " + t.Node
 	}
@@ -92,6 +100,9 @@ func (t Task) String() string {
 	}
 	if t.Message != "" {
 		line += ": " + t.Message
+	}
+	if t.HealthMessage != "" {
+		line += ": " + t.HealthMessage
 	}
 	if end := t.Exit(); end != "" {
 		line += fmt.Sprintf(" (last exit: %s)", end)

@@ -85,6 +85,7 @@ func newMachine(t *testing.T) *machine {
 		images:     map[string]runtime.Image{"docker.io/library/app:1": {Name: "docker.io/library/app:1", Digest: "sha256:app"}},
 		pullable:   map[string]runtime.Image{},
 		imageRoot:  t.TempDir(),
+		usage:      map[string]runtime.Usage{},
 		stopSignal: syscall.SIGTERM,
 	}
 }
