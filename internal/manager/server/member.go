@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
@@ -20,11 +21,34 @@ func (s *Server) Member(ctx context.Context, id pki.Identity) (Caller, error) {
 		// This manager may not know yet who joined a moment ago.
 		caller, err = s.member(ctx, s.store.View, id)
 	}
+	if errors.Is(err, store.ErrNotLeader) {
+		caller, err = s.awaitMember(ctx, id)
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return Caller{}, denied("%s is no member of the cluster any more: the certificate was revoked", id.Name).
 			WithHint("join again, with a new token")
 	}
 	return caller, err
+}
+
+// newsLimit is how long a manager that does not lead waits to hear of a member.
+const newsLimit = time.Second
+
+// awaitMember is for a manager that follows: it hears of new members a little
+// later than they do.
+func (s *Server) awaitMember(ctx context.Context, id pki.Identity) (c Caller, err error) {
+	w := s.store.Watch(store.TableNodes, store.TableClients)
+	defer w.Close()
+	still, cancel := context.WithTimeout(ctx, newsLimit)
+	defer cancel()
+	err = store.ErrNotFound
+	for errors.Is(err, store.ErrNotFound) {
+		if _, late := w.Next(still); late != nil {
+			return c, errors.Join(err, ctx.Err())
+		}
+		c, err = s.member(ctx, s.store.ViewStale, id)
+	}
+	return c, err
 }
 
 func (s *Server) member(ctx context.Context, view func(context.Context, func(*store.ReadTx) error) error, id pki.Identity) (c Caller, err error) {
