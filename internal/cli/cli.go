@@ -85,7 +85,8 @@ their data is and secrets that are never on a disk in the clear.`
 		return &command.Usage{Message: err.Error(), Hint: cmd.CommandPath() + " --help"}
 	})
 	root.PersistentFlags().StringVar(&s.Manager, "manager", os.Getenv(client.AddressVariable),
-		"`ADDRESS` of the manager to ask: HOST:PORT or unix:///PATH (default: $"+client.AddressVariable+", then "+client.DefaultSocket+", then "+client.DefaultAddress+")")
+		"`ADDRESS` of the manager to ask, or of several, with commas: HOST:PORT or unix:///PATH (default: $"+client.AddressVariable+", then "+client.DefaultSocket+", then "+client.DefaultAddress+")")
+	root.PersistentFlags().BoolVar(&s.Stale, "stale", false, "let the asked manager answer from what it has, which may be behind; works without a leader")
 	root.PersistentFlags().Lookup("manager").DefValue = "" // the text says it better
 	return root
 }

@@ -59,6 +59,19 @@ func badAddress(s, why string) error {
 	}
 }
 
+// parseAddresses reads several addresses, with commas between them.
+func parseAddresses(list string) ([]address, error) {
+	var out []address
+	for _, one := range strings.Split(list, ",") {
+		a, err := parseAddress(strings.TrimSpace(one))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
 // candidates lists the places to try, best first. A named manager is the only
 // one, so that a typing mistake never reaches another cluster; the one
 // exception is this machine's own socket, which only root may open: the same

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 )
 
 const (
@@ -30,8 +31,9 @@ const (
 
 // Options say which manager to speak to, and as whom.
 type Options struct {
-	// Manager is host:port or unix:///path. When empty, this machine's socket
-	// is tried, then 127.0.0.1:8080.
+	// Manager is host:port or unix:///path, or several of one cluster's with
+	// commas between them. When empty, this machine's socket is tried, then
+	// 127.0.0.1:8080.
 	Manager string
 	// Home is the directory whose .warren has the caller's certificates; the
 	// caller's own when empty. It is not read for a Unix socket.
@@ -39,9 +41,12 @@ type Options struct {
 	// Patience is for how long a call is repeated while the manager, once
 	// reached, does not answer; 5 s when zero.
 	Patience time.Duration
+	// Stale is for reading when no majority of the managers runs: the manager
+	// answers from what it has, which may be behind.
+	Stale bool
 }
 
-// Client speaks to one manager. It is safe for concurrent use.
+// Client speaks to one manager at a time. It is safe for concurrent use.
 type Client struct {
 	Clusters warrenv1.ClustersClient
 	Images   warrenv1.ImagesClient
@@ -52,14 +57,23 @@ type Client struct {
 	Tasks    warrenv1.TasksClient
 	Volumes  warrenv1.VolumesClient
 
-	conn *grpc.ClientConn
-	at   address
+	conn connection
+	at   func() address
+}
+
+// connection is one manager's, or that of several.
+type connection interface {
+	grpc.ClientConnInterface
+	Close() error
 }
 
 // Dial connects to a manager and returns once it has answered. The errors are
 // *Error: Invalid for an address that is none, Denied when the manager wants
 // another certificate, else Unreachable, naming everything that was tried.
 func Dial(ctx context.Context, o Options) (*Client, error) {
+	if strings.Contains(o.Manager, ",") {
+		return dialSeveral(ctx, o)
+	}
 	tries, err := candidates(o.Manager)
 	if err != nil {
 		return nil, err
@@ -68,7 +82,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	for _, a := range tries {
 		conn, err := connect(ctx, a, o)
 		if err == nil {
-			return newClient(conn, a), nil
+			return newClient(conn, func() address { return a }), nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -78,7 +92,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	return nil, notReached(failures)
 }
 
-func newClient(conn *grpc.ClientConn, at address) *Client {
+func newClient(conn connection, at func() address) *Client {
 	return &Client{
 		Clusters: warrenv1.NewClustersClient(conn),
 		Images:   warrenv1.NewImagesClient(conn),
@@ -94,7 +108,7 @@ func newClient(conn *grpc.ClientConn, at address) *Client {
 }
 
 // Address is the manager's, as one would type it after --manager.
-func (c *Client) Address() string { return c.at.String() }
+func (c *Client) Address() string { return c.at().String() }
 
 // Close ends the connection and whatever still runs on it.
 func (c *Client) Close() error { return c.conn.Close() }
@@ -113,7 +127,7 @@ func connect(ctx context.Context, a address, o Options) (*grpc.ClientConn, error
 	conn, err := grpc.NewClient("passthrough:///"+a.target,
 		grpc.WithTransportCredentials(w),
 		grpc.WithContextDialer(w.dialer(a)),
-		grpc.WithChainUnaryInterceptor(p.unary),
+		grpc.WithChainUnaryInterceptor(append(o.interceptors(), p.unary)...),
 		grpc.WithChainStreamInterceptor(stream),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 		grpc.WithConnectParams(grpc.ConnectParams{
@@ -131,6 +145,17 @@ func connect(ctx context.Context, a address, o Options) (*grpc.ClientConn, error
 		return nil, err
 	}
 	return conn, nil
+}
+
+// interceptors are what the options ask for on every unary call.
+func (o Options) interceptors() []grpc.UnaryClientInterceptor {
+	if !o.Stale {
+		return nil
+	}
+	return []grpc.UnaryClientInterceptor{func(ctx context.Context, method string, req, reply any,
+		cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		return invoke(metadata.AppendToOutgoingContext(ctx, staleKey, "true"), method, req, reply, cc, opts...)
+	}}
 }
 
 // ready waits for the first verdict on the connection.

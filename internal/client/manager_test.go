@@ -23,11 +23,13 @@ type fixture struct {
 	mu      sync.Mutex
 	answers []error // of the next calls, then all go well
 	ids     [][]string
+	stale   bool // what the last call asked for
 }
 
 func (f *fixture) next(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.stale = len(metadata.ValueFromIncomingContext(ctx, staleKey)) > 0
 	f.ids = append(f.ids, metadata.ValueFromIncomingContext(ctx, RequestIDKey))
 	if len(f.answers) == 0 {
 		return nil

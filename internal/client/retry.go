@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -22,7 +23,15 @@ import (
 // which is what makes it safe to repeat a call whose outcome is unknown.
 const RequestIDKey = "warren-request-id"
 
-const firstPause = 100 * time.Millisecond
+// staleKey is the metadata key by which a call is content with what the asked
+// manager has, which may be behind.
+const staleKey = "warren-stale"
+
+// The pauses between repetitions grow.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = time.Second
+)
 
 // patience is for how long a call is repeated while no manager answers.
 type patience time.Duration
@@ -31,12 +40,24 @@ type patience time.Duration
 // request ID.
 func (p patience) unary(ctx context.Context, method string, req, reply any,
 	cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	if mutating(method) {
-		ctx = metadata.AppendToOutgoingContext(ctx, RequestIDKey, rand.Text())
+	return p.repeat(withRequestID(ctx, method), func(ctx context.Context) error {
+		return invoke(ctx, method, req, reply, cc, opts...)
+	})
+}
+
+// withRequestID gives a mutating call an ID, unless it has one.
+func withRequestID(ctx context.Context, method string) context.Context {
+	if headers, _ := metadata.FromOutgoingContext(ctx); !mutating(method) || len(headers.Get(RequestIDKey)) > 0 {
+		return ctx
 	}
+	return metadata.AppendToOutgoingContext(ctx, RequestIDKey, rand.Text())
+}
+
+// repeat makes a call until a manager answers or patience ends.
+func (p patience) repeat(ctx context.Context, call func(context.Context) error) error {
 	var end time.Time
-	for pause := firstPause; ; pause *= 2 {
-		err := invoke(ctx, method, req, reply, cc, opts...)
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := call(ctx)
 		if end.IsZero() { // counts from the first loss: a call may wait for long before
 			end = time.Now().Add(time.Duration(p))
 		}
@@ -51,7 +72,11 @@ func (p patience) unary(ctx context.Context, method string, req, reply any,
 	}
 }
 
+// unanswered tells whether no manager has said anything to the matter.
 func unanswered(err error) bool {
+	if told := (*Error)(nil); errors.As(err, &told) {
+		return told.Code == Unreachable
+	}
 	st, ok := status.FromError(err)
 	return ok && st.Code() == codes.Unavailable && !answered(st)
 }

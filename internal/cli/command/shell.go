@@ -25,6 +25,8 @@ type Shell struct {
 	Zone *time.Location
 	// Manager is what --manager or $WARREN_MANAGER says; may be empty.
 	Manager string
+	// Stale is what --stale says.
+	Stale bool
 }
 
 // NewShell returns the shell of this process.
@@ -51,7 +53,7 @@ func (s *Shell) Calling(do Call) func(*cobra.Command, []string) error {
 func (s *Shell) dial(ctx context.Context) (*client.Client, error) {
 	var c *client.Client
 	err := s.Wait(ctx, "Connecting", func(ctx context.Context) (err error) {
-		c, err = client.Dial(ctx, client.Options{Manager: s.Manager})
+		c, err = client.Dial(ctx, client.Options{Manager: s.Manager, Stale: s.Stale})
 		return err
 	})
 	return c, err
