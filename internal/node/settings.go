@@ -99,11 +99,12 @@ func directories(l Layout) error {
 		{l.Data, 0o711}, {l.state(), 0o700}, {l.keys(), 0o700}, {l.identity(), 0o700},
 		{l.volumes(), 0o755}, {l.Run, 0o711},
 	} {
-		if err := os.MkdirAll(d.path, d.mode); err != nil {
-			return fmt.Errorf("%w; choose a writable place with --data-dir and --run-dir", err)
+		err := os.MkdirAll(d.path, d.mode)
+		if err == nil {
+			err = os.Chmod(d.path, d.mode)
 		}
-		if err := os.Chmod(d.path, d.mode); err != nil {
-			return err
+		if err != nil {
+			return fmt.Errorf("%w; choose a writable place with --data-dir and --run-dir", err)
 		}
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 // TestAcknowledgedIsKept kills the node again and again while secrets are
 // created; each one that was acknowledged must be there, with its value.
 func TestAcknowledgedIsKept(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	var acknowledged []string
 	for round := range 5 {
@@ -57,6 +58,7 @@ func TestAcknowledgedIsKept(t *testing.T) {
 
 // TestFullDisk fills the filesystem that the data directory is on.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	image := filepath.Join(n.dir, "disk.img")
 	command(t, "truncate", "-s", "700M", image)
@@ -125,6 +127,7 @@ func fill(t *testing.T, path string) {
 }
 
 func TestCorruptedDatabaseIsRefused(t *testing.T) {
+	t.Parallel()
 	n := startNode(t)
 	n.feed("value", "secret", "create", "one", "--from-stdin")
 	n.end(syscall.SIGTERM)

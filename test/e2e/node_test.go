@@ -12,8 +12,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -28,11 +30,16 @@ type node struct {
 	t       *testing.T
 	dir     string
 	address string
+	program string
 	process *exec.Cmd
 	exited  chan struct{}
 	log     *os.File
 	// flags are added to cluster init and manager start.
 	flags []string
+	// wrap is a command that runs the node's program.
+	wrap []string
+	// extraEnv is added to the node's environment, and to its person's.
+	extraEnv []string
 }
 
 func binary(t *testing.T) string {
@@ -70,7 +77,7 @@ func newNode(t *testing.T, flags ...string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{t: t, dir: dir, address: freeAddress(t), flags: flags}
+	n := &node{t: t, dir: dir, address: freeAddress(t), program: binary(t), flags: flags}
 	if err := os.MkdirAll(n.home(), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -97,9 +104,14 @@ func (n *node) logPath() string { return filepath.Join(n.dir, "node.log") }
 
 func (n *node) init(flags ...string) {
 	n.t.Helper()
-	n.launch(append([]string{"cluster", "init", "--data-dir", n.lib(), "--run-dir", n.runDir(),
-		"--listen-addr", n.address, "--metrics-addr", "127.0.0.1:0"}, flags...)...)
+	n.launch(append(n.initArgs(), flags...)...)
 	n.waitReady()
+}
+
+// initArgs make a cluster in the node's own directories.
+func (n *node) initArgs() []string {
+	return []string{"cluster", "init", "--data-dir", n.lib(), "--run-dir", n.runDir(),
+		"--listen-addr", n.address, "--metrics-addr", "127.0.0.1:0"}
 }
 
 func (n *node) start(flags ...string) {
@@ -110,9 +122,16 @@ func (n *node) start(flags ...string) {
 
 func (n *node) launch(args ...string) {
 	n.t.Helper()
-	n.process = exec.Command(binary(n.t), append(args, n.flags...)...)
+	n.launchOn(n.log, args...)
+}
+
+// launchOn starts the node's process, whose words go to out.
+func (n *node) launchOn(out *os.File, args ...string) {
+	n.t.Helper()
+	words := slices.Concat(n.wrap, []string{n.program}, args, n.flags)
+	n.process = exec.Command(words[0], words[1:]...)
 	n.process.Env = n.env()
-	n.process.Stdout, n.process.Stderr = n.log, n.log
+	n.process.Stdout, n.process.Stderr = out, out
 	n.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := n.process.Start(); err != nil {
 		n.t.Fatal(err)
@@ -122,7 +141,7 @@ func (n *node) launch(args ...string) {
 }
 
 func (n *node) env() []string {
-	return append(os.Environ(), "HOME="+n.home(), "SUDO_USER=", "WARREN_MANAGER="+n.address)
+	return append(append(os.Environ(), "HOME="+n.home(), "SUDO_USER=", "WARREN_MANAGER="+n.address), n.extraEnv...)
 }
 
 func (n *node) waitReady() {
@@ -347,12 +366,20 @@ func mountsBelow(dir string) []string {
 	return found
 }
 
+// nextPort is below the ports that the kernel gives out by itself, so that
+// nobody else takes an address between its choice and its use.
+var nextPort atomic.Int32
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	nextPort.CompareAndSwap(0, 20000+int32(os.Getpid()%100)*100)
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", nextPort.Add(1))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }

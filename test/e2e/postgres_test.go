@@ -74,6 +74,7 @@ func wantRows(n *node, want string) {
 }
 
 func TestRowsSurviveKills(t *testing.T) {
+	t.Parallel()
 	n := startNode(t)
 	startPostgres(n)
 	query(n, "create table t as select generate_series(1, 1000) n")
@@ -110,6 +111,7 @@ func TestRowsSurviveKills(t *testing.T) {
 }
 
 func TestSecretIsNowhereOnDisk(t *testing.T) {
+	t.Parallel()
 	n := startNode(t)
 	startPostgres(n)
 	query(n, "select 1")
@@ -126,6 +128,7 @@ func TestSecretIsNowhereOnDisk(t *testing.T) {
 // TestGuideBackupOfAVolume follows the guide's "Backing Up Volumes" and
 // "Restore volume" to the letter, on this node's directories.
 func TestGuideBackupOfAVolume(t *testing.T) {
+	t.Parallel()
 	n := startNode(t)
 	startPostgres(n)
 	query(n, "create table t as select generate_series(1, 10) n")
@@ -161,6 +164,7 @@ func TestGuideBackupOfAVolume(t *testing.T) {
 // TestGuideBackupOfSecrets follows the guide's "Backing Up Secrets" and
 // "Restore secrets".
 func TestGuideBackupOfSecrets(t *testing.T) {
+	t.Parallel()
 	n := startNode(t)
 	n.run("image", "load", artifact(t, "busybox.tar"))
 	n.feed("old", "secret", "create", "kept", "--from-stdin")

@@ -12,6 +12,7 @@ import (
 )
 
 func TestExitWhileWarrenWasDownIsReported(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	// Each container of the service ends with 43 once the file is there.
 	n.run("service", "create", "app", "--image", "busybox", "--volume", "data:/data", "--",
@@ -43,6 +44,7 @@ func TestExitWhileWarrenWasDownIsReported(t *testing.T) {
 // TestReboot kills everything, as a power cut does, and starts with another
 // boot ID.
 func TestReboot(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.feed("value", "secret", "create", "one", "--from-stdin")
 	n.run("service", "create", "app", "--image", "busybox", "--secret", "one", "--volume", "data:/data", "--",
@@ -83,6 +85,7 @@ func (n *node) powerCut() {
 }
 
 func TestTwoNodesOnOneMachine(t *testing.T) {
+	t.Parallel()
 	a, b := startBusybox(t), startBusybox(t)
 	for _, n := range []*node{a, b} {
 		n.run("service", "create", "app", "--image", "busybox", "--volume", "data:/data", "--stop-timeout", "1s", "--", "sleep", "1000")
@@ -98,6 +101,7 @@ func TestTwoNodesOnOneMachine(t *testing.T) {
 }
 
 func TestInitAndStartRefuse(t *testing.T) {
+	t.Parallel()
 	n := startNode(t)
 	said := n.refused(1, "cluster", "init", "--data-dir", n.lib(), "--run-dir", n.runDir(), "--listen-addr", freeAddress(t))
 	if !strings.Contains(said, "warren manager start") && !strings.Contains(said, "running") {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestSecretLooksLikeTheGuide(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("secret", "create", "db-password", "--from-literal", "password=with=equals")
 	file := filepath.Join(n.dir, "cert.pem")
@@ -52,6 +53,7 @@ func TestSecretLooksLikeTheGuide(t *testing.T) {
 }
 
 func TestForcedDeletionTakesTheFileFromRunningTasks(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.feed("a", "secret", "create", "one", "--from-stdin")
 	n.feed("b", "secret", "create", "two", "--from-stdin")
@@ -77,6 +79,7 @@ func TestForcedDeletionTakesTheFileFromRunningTasks(t *testing.T) {
 }
 
 func TestSecretsAreGoneWhenTheTaskStops(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.feed("value", "secret", "create", "one", "--from-stdin")
 	n.run("service", "create", "app", "--image", "busybox", "--secret", "one", "--stop-timeout", "1s", "--", "sleep", "1000")

@@ -14,6 +14,7 @@ import (
 )
 
 func TestServiceLife(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("service", "create", "web", "--image", "busybox", "--replicas", "2", "--label", "tier=front", "--env", "GREETING=hello there",
 		"--", "sh", "-c", "echo $GREETING from $(hostname); exec httpd -f -p 8000 -h /etc")
@@ -82,6 +83,7 @@ func TestServiceLife(t *testing.T) {
 }
 
 func TestExecPassesTheExitCodeOn(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("service", "create", "app", "--image", "busybox", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("app", 1)
@@ -93,6 +95,7 @@ func TestExecPassesTheExitCodeOn(t *testing.T) {
 }
 
 func TestCrashIsReportedAndMended(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("service", "create", "crash", "--image", "busybox", "--", "sh", "-c", "sleep 0.2; exit 41")
 	n.eventually("restarts and the exit code are shown", func() error {
@@ -108,6 +111,7 @@ func TestCrashIsReportedAndMended(t *testing.T) {
 }
 
 func TestStopIsGentleThenFirm(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("service", "create", "gentle", "--image", "busybox", "--volume", "data:/data", "--",
 		"sh", "-c", "trap 'echo ended > /data/log; exit 0' TERM; while :; do sleep 0.1; done")
@@ -121,6 +125,7 @@ func TestStopIsGentleThenFirm(t *testing.T) {
 }
 
 func TestNetworkModes(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("service", "create", "alone", "--image", "busybox", "--network", "none", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.run("service", "create", "open", "--image", "busybox", "--network", "host", "--stop-timeout", "1s", "--", "sleep", "1000")
@@ -142,6 +147,7 @@ func TestNetworkModes(t *testing.T) {
 }
 
 func TestMissingImageSaysSo(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("service", "create", "app", "--image", "127.0.0.1:1/nowhere:1")
 	n.eventually("the task says what is missing", func() error {
@@ -153,6 +159,7 @@ func TestMissingImageSaysSo(t *testing.T) {
 }
 
 func TestContainerToolsReachOurRuntime(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("service", "create", "app", "--image", "busybox", "--stop-timeout", "1s", "--", "sleep", "1000")
 	id := n.running("app", 1)[0].ID

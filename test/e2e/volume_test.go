@@ -32,6 +32,7 @@ func (n *node) gone(service string) {
 }
 
 func TestVolumeLooksLikeTheGuide(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("volume", "create", "db-data", "--driver", "local", "--label", "env=production", "--label", "app=postgres", "--manager", n.address)
 	path := filepath.Join(n.lib(), "volumes/db-data")
@@ -71,6 +72,7 @@ func TestVolumeLooksLikeTheGuide(t *testing.T) {
 }
 
 func TestVolumeInUseIsNotDeleted(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("service", "create", "app", "--image", "busybox", "--volume", "data:/data", "--stop-timeout", "1s", "--", "sleep", "1000")
 	n.running("app", 1)
@@ -103,6 +105,7 @@ func TestVolumeInUseIsNotDeleted(t *testing.T) {
 }
 
 func TestReadOnlyVolumeIsReadOnly(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("volume", "create", "config")
 	if err := os.WriteFile(filepath.Join(n.lib(), "volumes/config/file"), []byte("content"), 0o644); err != nil {
@@ -119,6 +122,7 @@ func TestReadOnlyVolumeIsReadOnly(t *testing.T) {
 }
 
 func TestNewVolumeTakesOverTheImagesContent(t *testing.T) {
+	t.Parallel()
 	n := startNode(t)
 	startPostgres(n)
 	query(n, "select 1")
@@ -132,6 +136,7 @@ func TestNewVolumeTakesOverTheImagesContent(t *testing.T) {
 }
 
 func TestReplicasShareALocalVolume(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	n.run("volume", "create", "data")
 	_, said, code := n.try("", "service", "create", "app", "--replicas", "3", "--image", "busybox", "--volume", "data:/data", "--stop-timeout", "1s", "--", "sleep", "1000")
@@ -146,6 +151,7 @@ func TestReplicasShareALocalVolume(t *testing.T) {
 }
 
 func TestFiftyVolumesAndAHundredSecrets(t *testing.T) {
+	t.Parallel()
 	n := startBusybox(t)
 	args := []string{"service", "create", "big", "--image", "busybox"}
 	value := strings.Repeat("x", 1<<20)
