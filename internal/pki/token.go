@@ -57,7 +57,9 @@ func (t Token) Reveal() string {
 }
 
 // String names the token without its secret.
-func (t Token) String() string { return tokenPrefix + "-" + tokenVersion + "-…-" + t.ID + "-[redacted]" }
+func (t Token) String() string {
+	return tokenPrefix + "-" + tokenVersion + "-…-" + t.ID + "-[redacted]"
+}
 
 // GoString is String, so that no verb prints the secret.
 func (t Token) GoString() string { return t.String() }
