@@ -15,7 +15,7 @@ func TestExitWhileWarrenWasDownIsReported(t *testing.T) {
 	t.Parallel()
 	n := startBusybox(t)
 	// Each container of the service ends with 43 once the file is there.
-	n.run("service", "create", "app", "--image", "busybox", "--volume", "data:/data", "--",
+	n.run("service", "create", "app", "--image", "busybox", "--volume", "data:/data", "--stop-timeout", "1s", "--",
 		"sh", "-c", "while [ ! -e /data/end ]; do sleep 0.1; done; rm /data/end; exit 43")
 	before := n.running("app", 1)[0]
 	n.end(syscall.SIGKILL)
@@ -47,7 +47,7 @@ func TestReboot(t *testing.T) {
 	t.Parallel()
 	n := startBusybox(t)
 	n.feed("value", "secret", "create", "one", "--from-stdin")
-	n.run("service", "create", "app", "--image", "busybox", "--secret", "one", "--volume", "data:/data", "--",
+	n.run("service", "create", "app", "--image", "busybox", "--secret", "one", "--volume", "data:/data", "--stop-timeout", "1s", "--",
 		"sh", "-c", "echo started >> /data/log; exec sleep 1000")
 	n.running("app", 1)
 	n.end(syscall.SIGKILL)

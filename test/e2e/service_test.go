@@ -16,7 +16,7 @@ import (
 func TestServiceLife(t *testing.T) {
 	t.Parallel()
 	n := startBusybox(t)
-	n.run("service", "create", "web", "--image", "busybox", "--replicas", "2", "--label", "tier=front", "--env", "GREETING=hello there",
+	n.run("service", "create", "web", "--image", "busybox", "--replicas", "2", "--label", "tier=front", "--env", "GREETING=hello there", "--stop-timeout", "1s",
 		"--", "sh", "-c", "echo $GREETING from $(hostname); exec httpd -f -p 8000 -h /etc")
 	tasks := n.running("web", 2)
 
