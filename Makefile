@@ -86,7 +86,7 @@ lint:
 .PHONY: test
 test: build images lint
 	@scripts/need e2fsprogs /sbin/mkfs.ext4 xfsprogs /sbin/mkfs.xfs mount /bin/mount util-linux /usr/bin/unshare \
-		tar /bin/tar findutils /usr/bin/find postgresql-client /usr/bin/psql iproute2 /sbin/ip
+		tar /bin/tar findutils /usr/bin/find
 	$(GO) test -tags e2e,embed_helpers -timeout 14m -parallel 4 ./...
 
 ## bench: against peers and limits, all in one run of minutes; writes bench/results.txt
