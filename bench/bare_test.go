@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -117,7 +116,7 @@ func (b *bare) like(t *testing.T, id string) *oci.Spec {
 	linux := *spec.Linux
 	spec.Linux = &linux
 	spec.Hostname = id
-	linux.CgroupsPath = "/warren-bench/" + id
+	linux.CgroupsPath = filepath.Join(filepath.Dir(b.spec.Linux.CgroupsPath), id)
 	linux.Namespaces = nil
 	for _, ns := range b.spec.Linux.Namespaces {
 		if ns.Type == specs.NetworkNamespace {
@@ -158,6 +157,5 @@ func (b *bare) source(t *testing.T, name string, file bool) string {
 func (b *bare) close() {
 	b.client.ImageService().Delete(b.ctx, b.image.Name())
 	b.client.NamespaceService().Delete(b.ctx, "bench")
-	syscall.Rmdir("/sys/fs/cgroup/warren-bench")
 	b.client.Close()
 }
