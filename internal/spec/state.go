@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -24,9 +25,34 @@ func onNode(s warrenv1.TaskState) bool {
 	return warrenv1.TaskState_TASK_STATE_PREPARING <= s && s <= warrenv1.TaskState_TASK_STATE_BACKOFF
 }
 
-// Up tells whether a task does its work.
+// Up tells whether a task does its work: it runs, and its health check, if it
+// has one, says so too.
 func Up(s *warrenv1.TaskStatus) bool {
-	return s.GetState() == warrenv1.TaskState_TASK_STATE_RUNNING
+	return s.GetState() == warrenv1.TaskState_TASK_STATE_RUNNING &&
+		(s.GetHealth() == warrenv1.Health_HEALTH_UNSPECIFIED || s.GetHealth() == warrenv1.Health_HEALTH_HEALTHY)
+}
+
+// Accomplished tells whether a task has done its work and ended, as its restart
+// policy lets it.
+func Accomplished(s *warrenv1.TaskStatus) bool {
+	return s.GetState() == warrenv1.TaskState_TASK_STATE_FINISHED && s.ExitCode != nil && s.GetExitCode() == 0
+}
+
+// Trouble says why a task does not do its work although it was started, or was
+// to be; "" if nothing is known against it.
+func Trouble(s *warrenv1.TaskStatus) string {
+	why := ""
+	switch {
+	case s.GetState() == warrenv1.TaskState_TASK_STATE_BACKOFF, s.GetState() == warrenv1.TaskState_TASK_STATE_FINISHED && !Accomplished(s):
+		why = cmp.Or(s.GetMessage(), s.GetExitReason())
+	case s.GetHealth() == warrenv1.Health_HEALTH_UNHEALTHY:
+		why = "unhealthy: " + s.GetHealthMessage()
+	case s.GetRestarts() > 0:
+		why = s.GetExitReason() + "; it was restarted"
+	default:
+		return ""
+	}
+	return cmp.Or(why, "it ended")
 }
 
 // UpFor is for how long a task has been up; 0 when it is not. Its node's clock

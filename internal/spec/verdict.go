@@ -41,11 +41,15 @@ func ServiceVerdict(s *warrenv1.Service) (Verdict, string) {
 		if why := hopeless(t.GetStatus()); why != "" {
 			return Failed, t.GetMeta().GetName() + ": " + why
 		}
-		if Up(t.GetStatus()) {
+		if Up(t.GetStatus()) || Accomplished(t.GetStatus()) {
 			up++
 			continue
 		}
-		lacks = fmt.Sprintf("; %s is %s", t.GetMeta().GetName(), TaskStateName(t.GetStatus().GetState()))
+		state := TaskStateName(t.GetStatus().GetState())
+		if health := HealthName(t.GetStatus().GetHealth()); health != "" {
+			state += ", " + health
+		}
+		lacks = fmt.Sprintf("; %s is %s", t.GetMeta().GetName(), state)
 		if message := t.GetStatus().GetMessage(); message != "" {
 			lacks += ": " + message
 		}
@@ -63,6 +67,9 @@ func ServiceVerdict(s *warrenv1.Service) (Verdict, string) {
 
 // hopeless says why a task does not run and hardly will.
 func hopeless(s *warrenv1.TaskStatus) string {
+	if s.GetState() == warrenv1.TaskState_TASK_STATE_FINISHED && !Accomplished(s) {
+		return s.GetMessage()
+	}
 	if s.GetState() == warrenv1.TaskState_TASK_STATE_BACKOFF && (s.GetStartedAt() == nil || s.GetRestarts() >= fewRestarts) {
 		return s.GetMessage()
 	}

@@ -20,6 +20,9 @@ func newSteps() *steps { return &steps{tasks: map[string]string{}} }
 
 // of returns a line for each thing that changed.
 func (s *steps) of(service *warrenv1.Service) (lines []string) {
+	if u := service.GetUpdate(); u.GetState() == warrenv1.UpdateState_UPDATE_STATE_ROLLING_BACK && s.state != u.GetState() {
+		lines = append(lines, "rolling back: "+u.GetMessage())
+	}
 	var replaced uint32
 	for _, t := range service.GetTasks() {
 		id, text := t.GetMeta().GetId(), describe(service, t)
@@ -39,9 +42,6 @@ func (s *steps) of(service *warrenv1.Service) (lines []string) {
 	if replaced != s.replaced {
 		lines = append(lines, fmt.Sprintf("%d of %d tasks run revision %d", replaced, service.GetSpec().GetReplicas(), service.GetSpecVersion()))
 	}
-	if u := service.GetUpdate(); u.GetState() == warrenv1.UpdateState_UPDATE_STATE_ROLLING_BACK && s.state != u.GetState() {
-		lines = append(lines, "rolling back: "+u.GetMessage())
-	}
 	s.begun, s.replaced, s.state = true, replaced, service.GetUpdate().GetState()
 	return lines
 }
@@ -53,6 +53,9 @@ func describe(service *warrenv1.Service, t *warrenv1.Task) string {
 		age = "new"
 	}
 	text := fmt.Sprintf("%s (%s): %s", t.GetMeta().GetName(), age, spec.TaskStateName(t.GetStatus().GetState()))
+	if health := spec.HealthName(t.GetStatus().GetHealth()); health != "" {
+		text += ", " + health
+	}
 	if message := t.GetStatus().GetMessage(); message != "" {
 		text += ": " + message
 	}

@@ -96,7 +96,7 @@ func (f *changeFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	for _, flag := range []string{"env", "label", "volume", "secret", "publish"} {
 		a := &addition{flag: flag}
 		f.more = append(f.more, a)
-		flags.StringArrayVar(&a.args, a.flag+"-add", nil, "the same as --"+a.flag)
+		flags.StringArrayVar(&a.args, a.flag+"-add", nil, "`VALUE`: the same as --"+a.flag)
 	}
 	f.fewer = removals()
 	for _, r := range f.fewer {

@@ -25,6 +25,8 @@ type worker struct {
 	deaf bool
 	// stubborn: its tasks do not stop.
 	stubborn bool
+	// crash is an image whose tasks crash.
+	crash string
 
 	mu      sync.Mutex
 	streams func(*warrenv1.OpenStream) *fakeStream
@@ -83,16 +85,21 @@ func (w *worker) report(tx *store.Tx) error {
 		if err != nil {
 			return err
 		}
+		was := st.GetState()
 		switch stopping := t.GetDesired() == warrenv1.DesiredState_DESIRED_STATE_STOPPED; {
 		case stopping && w.stubborn:
 			continue
 		case stopping:
 			code := int32(143)
 			st.State, st.ExitCode, st.ExitReason = warrenv1.TaskState_TASK_STATE_STOPPED, &code, "exited"
+		case w.crash != "" && t.GetContainer().GetImage() == w.crash:
+			st.State, st.Message = warrenv1.TaskState_TASK_STATE_BACKOFF, "exited with code 1"
 		default:
 			st.State = warrenv1.TaskState_TASK_STATE_RUNNING
 		}
-		st.StateSince = timestamppb.Now()
+		if st.State != was {
+			st.StateSince = timestamppb.Now()
+		}
 		if err := tx.TaskStatus().Put(st, key.Parts()...); err != nil {
 			return err
 		}

@@ -23,6 +23,15 @@ func before(tx *store.ReadTx, service *warrenv1.Service) (revision uint64) {
 	return revision
 }
 
+var eventReasons = map[warrenv1.UpdateState]string{
+	warrenv1.UpdateState_UPDATE_STATE_UPDATING:        "update-started",
+	warrenv1.UpdateState_UPDATE_STATE_PAUSED:          "update-paused",
+	warrenv1.UpdateState_UPDATE_STATE_COMPLETED:       "update-completed",
+	warrenv1.UpdateState_UPDATE_STATE_ROLLING_BACK:    "rollback-started",
+	warrenv1.UpdateState_UPDATE_STATE_ROLLED_BACK:     "rollback-completed",
+	warrenv1.UpdateState_UPDATE_STATE_ROLLBACK_PAUSED: "rollback-paused",
+}
+
 // account writes how far the update is, and what follows when it ends: the
 // earlier spec comes back, or what only that one used is given up.
 func account(tx *store.Tx, w *world, p *plan) error {
@@ -46,7 +55,7 @@ func account(tx *store.Tx, w *world, p *plan) error {
 	}
 	return tx.Events().Append(&warrenv1.Event{
 		Time: timestamppb.New(w.now), Kind: spec.KindService, Namespace: m.GetNamespace(), Name: m.GetName(), Id: m.GetId(),
-		Reason: "update-" + spec.UpdateStateName(p.update.GetState()), Message: p.update.GetMessage(),
+		Reason: eventReasons[p.update.GetState()], Message: p.update.GetMessage(),
 	})
 }
 

@@ -2,7 +2,6 @@ package service
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -154,12 +153,12 @@ func (s slot) next() seat {
 
 // trouble says why a task failed; "" if it did not.
 func (t task) trouble() string {
-	st := t.status
-	switch {
-	case st.GetState() == warrenv1.TaskState_TASK_STATE_BACKOFF, t.wanted() && st.GetState() == warrenv1.TaskState_TASK_STATE_STOPPED:
-		return fmt.Sprintf("%s: %s", t.name, cmp.Or(st.GetMessage(), st.GetExitReason(), "it ended"))
-	case st.GetRestarts() > 0:
-		return fmt.Sprintf("%s: %s; it was restarted", t.name, cmp.Or(st.GetExitReason(), "it ended"))
+	why := spec.Trouble(t.status)
+	if t.wanted() && t.status.GetState() == warrenv1.TaskState_TASK_STATE_STOPPED {
+		why = cmp.Or(t.status.GetMessage(), t.status.GetExitReason(), "it stopped")
 	}
-	return ""
+	if why == "" {
+		return ""
+	}
+	return t.name + ": " + why
 }

@@ -129,7 +129,7 @@ func (r *rollout) slot(s slot) {
 func (r *rollout) seated(t task, old []task) {
 	up := spec.UpFor(t.status, r.w.now)
 	trouble := t.trouble()
-	settled := spec.Up(t.status) && up >= r.monitor
+	settled := spec.Up(t.status) && up >= r.monitor || spec.Accomplished(t.status)
 	failed := r.going() && r.own(t) && !settled && trouble != ""
 	switch {
 	case settled:
