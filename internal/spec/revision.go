@@ -73,7 +73,7 @@ func differing[P proto.Message](a, b P) (list []string) {
 	fields := x.Descriptor().Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
-		if x.Get(f).Equal(y.Get(f)) {
+		if x.Has(f) == y.Has(f) && x.Get(f).Equal(y.Get(f)) {
 			continue
 		}
 		name := strings.ReplaceAll(string(f.Name()), "_", " ")
