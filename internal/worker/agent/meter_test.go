@@ -35,7 +35,7 @@ func TestUsageIsARateOverAnInterval(t *testing.T) {
 				{CPU: time.Minute + time.Second, Read: 5000, Written: 2000, Memory: 6e6, Processes: 4},
 				{CPU: 2 * time.Second, Written: 8000, Memory: 1e6, Processes: 1},
 			} {
-				time.Sleep(time.Second)
+				<-time.After(time.Second) // of virtual time
 				n.uses("t1", next)
 				f, err := s.Recv()
 				if err != nil {
