@@ -13,3 +13,9 @@ func TestFailoverIsQuick(t *testing.T) {
 		t.Errorf("median %s, worst %s", median, worst)
 	}
 }
+
+func TestLongHistoriesAreLinearizable(t *testing.T) {
+	for seed := range uint64(5) {
+		linearizable(t, 8*time.Second, seed+2)
+	}
+}
