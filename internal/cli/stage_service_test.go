@@ -43,7 +43,7 @@ func someServices() []*warrenv1.Service {
 		Meta:    meta("svc-postgres-abc123", "postgres", ago(50*time.Hour), nil),
 		Spec:    &warrenv1.ServiceSpec{Container: someContainer(), Replicas: 1},
 		Tasks:   []*warrenv1.Task{someTask()},
-		Running: 1, SpecVersion: 1,
+		Running: 1, Checked: 1, Healthy: 1, SpecVersion: 1,
 	}}
 }
 

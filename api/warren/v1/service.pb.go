@@ -682,7 +682,13 @@ type Service struct {
 	Tasks   []*Task        `protobuf:"bytes,10,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	Running uint32         `protobuf:"varint,11,opt,name=running,proto3" json:"running,omitempty"`
 	// What a person should know, such as why a task does not run.
-	Warnings      []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Tasks that run and have a health check; those of them that are healthy,
+	// and unhealthy; and those that ended and are not started again.
+	Checked       uint32 `protobuf:"varint,20,opt,name=checked,proto3" json:"checked,omitempty"`
+	Healthy       uint32 `protobuf:"varint,21,opt,name=healthy,proto3" json:"healthy,omitempty"`
+	Unhealthy     uint32 `protobuf:"varint,22,opt,name=unhealthy,proto3" json:"unhealthy,omitempty"`
+	Finished      uint32 `protobuf:"varint,23,opt,name=finished,proto3" json:"finished,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -813,6 +819,34 @@ func (x *Service) GetWarnings() []string {
 		return x.Warnings
 	}
 	return nil
+}
+
+func (x *Service) GetChecked() uint32 {
+	if x != nil {
+		return x.Checked
+	}
+	return 0
+}
+
+func (x *Service) GetHealthy() uint32 {
+	if x != nil {
+		return x.Healthy
+	}
+	return 0
+}
+
+func (x *Service) GetUnhealthy() uint32 {
+	if x != nil {
+		return x.Unhealthy
+	}
+	return 0
+}
+
+func (x *Service) GetFinished() uint32 {
+	if x != nil {
+		return x.Finished
+	}
+	return 0
 }
 
 type CreateServiceRequest struct {
@@ -1592,7 +1626,7 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\x06change\x18\x06 \x01(\tR\x06change\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xff\x04\n" +
 	"\aService\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12*\n" +
 	"\x04spec\x18\x02 \x01(\v2\x16.warren.v1.ServiceSpecR\x04spec\x12!\n" +
@@ -1610,7 +1644,11 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\x05tasks\x18\n" +
 	" \x03(\v2\x0f.warren.v1.TaskR\x05tasks\x12\x18\n" +
 	"\arunning\x18\v \x01(\rR\arunning\x12\x1a\n" +
-	"\bwarnings\x18\f \x03(\tR\bwarnings\"\xf4\x01\n" +
+	"\bwarnings\x18\f \x03(\tR\bwarnings\x12\x18\n" +
+	"\achecked\x18\x14 \x01(\rR\achecked\x12\x18\n" +
+	"\ahealthy\x18\x15 \x01(\rR\ahealthy\x12\x1c\n" +
+	"\tunhealthy\x18\x16 \x01(\rR\tunhealthy\x12\x1a\n" +
+	"\bfinished\x18\x17 \x01(\rR\bfinished\"\xf4\x01\n" +
 	"\x14CreateServiceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12C\n" +

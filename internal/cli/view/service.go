@@ -43,7 +43,7 @@ func NewService(s *warrenv1.Service) Service {
 		Tasks:       All(s.GetTasks(), NewTask),
 		Warnings:    append([]string{}, s.GetWarnings()...),
 	}
-	out.Health = healthOf(out.Tasks)
+	out.Health = healthOf(s)
 	switch {
 	case s.GetDeletedAt() != nil:
 		out.State = "deleting"
@@ -55,7 +55,7 @@ func NewService(s *warrenv1.Service) Service {
 		out.State = "rolling-back"
 	case out.Running >= out.Replicas:
 		out.State = "running"
-	case allFinished(s.GetTasks()):
+	case s.GetFinished() > 0 && out.Running+s.GetFinished() >= out.Replicas:
 		out.State = "finished"
 	default:
 		out.State = "pending"
@@ -67,36 +67,18 @@ func NewService(s *warrenv1.Service) Service {
 func (s Service) Ratio() string { return fmt.Sprintf("%d/%d", s.Running, s.Replicas) }
 
 // healthOf is what all tasks agree on, or how many of them are healthy.
-func healthOf(tasks []Task) string {
-	count, checked := map[string]int{}, 0
-	for _, t := range tasks {
-		if t.Health != "" {
-			count[t.Health]++
-			checked++
-		}
-	}
-	for health, n := range count {
-		if n == checked {
-			return health
-		}
-	}
-	if checked == 0 {
+func healthOf(s *warrenv1.Service) string {
+	switch checked := s.GetChecked(); checked {
+	case 0:
 		return ""
-	}
-	return fmt.Sprintf("%d/%d healthy", count["healthy"], checked)
-}
-
-// allFinished tells whether every task that does not run has done its work.
-func allFinished(tasks []*warrenv1.Task) bool {
-	finished := 0
-	for _, t := range tasks {
-		switch t.GetStatus().GetState() {
-		case warrenv1.TaskState_TASK_STATE_FINISHED:
-			finished++
-		case warrenv1.TaskState_TASK_STATE_RUNNING:
-		default:
-			return false
+	case s.GetHealthy():
+		return "healthy"
+	case s.GetUnhealthy():
+		return "unhealthy"
+	default:
+		if s.GetHealthy()+s.GetUnhealthy() == 0 {
+			return "starting"
 		}
+		return fmt.Sprintf("%d/%d healthy", s.GetHealthy(), checked)
 	}
-	return finished > 0
 }

@@ -57,3 +57,22 @@ func TestNothingIsNullButWhatIsUnknown(t *testing.T) {
 		}
 	}
 }
+
+func TestHealthOfAServiceIsWhatItsTasksAgreeOn(t *testing.T) {
+	for want, s := range map[string]*warrenv1.Service{
+		"":            {Running: 3},
+		"healthy":     {Checked: 2, Healthy: 2},
+		"unhealthy":   {Checked: 2, Unhealthy: 2},
+		"starting":    {Checked: 2},
+		"1/3 healthy": {Checked: 3, Healthy: 1, Unhealthy: 1},
+		"0/2 healthy": {Checked: 2, Unhealthy: 1},
+	} {
+		if got := NewService(s).Health; got != want {
+			t.Errorf("%v is %q, want %q", s, got, want)
+		}
+	}
+	s := &warrenv1.Service{Spec: &warrenv1.ServiceSpec{Replicas: 2}, Running: 1, Finished: 1}
+	if got := NewService(s).State; got != "finished" {
+		t.Errorf("state %q", got)
+	}
+}

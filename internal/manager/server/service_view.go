@@ -29,7 +29,11 @@ func fillService(tx *store.ReadTx, service *warrenv1.Service) error {
 			}
 		case t.GetStatus().GetState() == warrenv1.TaskState_TASK_STATE_RUNNING:
 			service.Running++
+			countHealth(service, t.GetStatus().GetHealth())
 		case t.GetStatus().GetMessage() != "":
+			if t.GetStatus().GetState() == warrenv1.TaskState_TASK_STATE_FINISHED {
+				service.Finished++
+			}
 			service.Warnings = append(service.Warnings, fmt.Sprintf("%s (%s): %s",
 				t.GetMeta().GetName(), spec.TaskStateName(t.GetStatus().GetState()), t.GetStatus().GetMessage()))
 		}
@@ -41,6 +45,18 @@ func fillService(tx *store.ReadTx, service *warrenv1.Service) error {
 	service.Warnings = append(service.Warnings, shared...)
 	service.Warnings = append(service.Warnings, looseLimits(tx, service.GetSpec())...)
 	return err
+}
+
+func countHealth(service *warrenv1.Service, health warrenv1.Health) {
+	if health != warrenv1.Health_HEALTH_UNSPECIFIED {
+		service.Checked++
+	}
+	switch health {
+	case warrenv1.Health_HEALTH_HEALTHY:
+		service.Healthy++
+	case warrenv1.Health_HEALTH_UNHEALTHY:
+		service.Unhealthy++
+	}
 }
 
 // fillUpdate adds how far the service's last update is.
