@@ -79,8 +79,3 @@ func isNode(id pki.Identity) bool {
 	return id.Has(warrenv1.Role_ROLE_MANAGER) || id.Has(warrenv1.Role_ROLE_WORKER)
 }
 
-// identityOf is what a caller's certificate says, or would if it were issued
-// now.
-func (s *Server) identityOf(id string, roles []warrenv1.Role) pki.Identity {
-	return pki.Identity{ClusterID: s.config.Vault.ClusterID(), Name: id, Roles: roles}
-}

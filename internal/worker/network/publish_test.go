@@ -52,9 +52,7 @@ func TestForwards(t *testing.T) {
 			}
 			services := map[string][]netip.AddrPort{}
 			for _, m := range members {
-				for _, to := range published(m, f) {
-					services[m.ServiceID] = append(services[m.ServiceID], to)
-				}
+				services[m.ServiceID] = append(services[m.ServiceID], published(m, f)...)
 			}
 			if !slices.ContainsFunc(mapValues(services), func(all []netip.AddrPort) bool { return sameSet(all, f.To) }) {
 				t.Fatalf("%v leads to none of %v", f, services)

@@ -198,6 +198,42 @@ func TestMeterMeasuresAgainAndAgain(t *testing.T) {
 	})
 }
 
+// growing is storage whose use somebody changes; measuring it takes no time.
+type growing struct {
+	dead
+	bytes atomic.Uint64
+}
+
+func (g *growing) Usage(context.Context, volume.Volume) (uint64, error) { return g.bytes.Load(), nil }
+
+func TestMeterLooksSoonAtWhatChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &growing{}
+		m := newManager(g)
+		reports := make(chan volume.Measured)
+		meter := volume.NewMeter(m, func() []volume.Volume { return []volume.Volume{vol("a")} },
+			func(r volume.Measured) { reports <- r }, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- meter.Run(ctx) }()
+		last := (<-reports).At
+		for i, want := range []time.Duration{5, 10, 20, 40, 60, 60, 5, 10} {
+			if i == 5 {
+				g.bytes.Store(7) // seen by the next measurement, after which the pauses begin anew
+			}
+			r := <-reports
+			if pause := r.At.Sub(last); pause != want*time.Second {
+				t.Errorf("measurement %d after %v, want %d s", i+2, pause, want)
+			}
+			last = r.At
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestPopulateResolvesTheImagesOwnLinks(t *testing.T) {
 	d, err := local.Open(filepath.Join(t.TempDir(), "volumes"), slog.New(slog.DiscardHandler))
 	if err != nil {

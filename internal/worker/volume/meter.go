@@ -14,9 +14,11 @@ type Measured struct {
 }
 
 const (
-	// A volume is measured again after meterPause, or after measuring took
-	// meterShare of the time that passed, whichever is later.
+	// A volume that is new or changes in size is measured again after
+	// meterSoon; one that stays as it is, ever more rarely, up to meterPause.
+	meterSoon  = 5 * time.Second
 	meterPause = time.Minute
+	// Measuring takes one in meterShare of the time that passes at most.
 	meterShare = 100
 	// How many volumes are measured at once.
 	meterWidth = 2
@@ -33,15 +35,24 @@ type Meter struct {
 	report func(Measured)
 	log    *slog.Logger
 	poke   chan struct{}
-	// When each volume, by ID, is to be measured next.
-	due map[string]time.Time
+	// The last measurement of each volume, by ID.
+	last map[string]measurement
+}
+
+// measurement is what one turn of a volume gave, and what follows from it.
+type measurement struct {
+	id    string
+	bytes uint64
+	// The next is at due, after pause.
+	pause time.Duration
+	due   time.Time
 }
 
 // NewMeter returns a Meter, which works once Run is called.
 func NewMeter(m *Manager, volumes func() []Volume, report func(Measured), log *slog.Logger) *Meter {
 	return &Meter{
 		manager: m, volumes: volumes, report: report, log: log,
-		poke: make(chan struct{}, 1), due: map[string]time.Time{},
+		poke: make(chan struct{}, 1), last: map[string]measurement{},
 	}
 }
 
@@ -53,14 +64,9 @@ func (m *Meter) Poke() {
 	}
 }
 
-type turnOver struct {
-	id   string
-	next time.Time
-}
-
 // Run measures until ctx ends.
 func (m *Meter) Run(ctx context.Context) error {
-	done := make(chan turnOver)
+	done := make(chan measurement)
 	busy := map[string]bool{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -73,7 +79,7 @@ func (m *Meter) Run(ctx context.Context) error {
 			return nil
 		case t := <-done:
 			delete(busy, t.id)
-			m.due[t.id] = t.next
+			m.last[t.id] = t
 		case <-m.poke:
 		case <-timer.C:
 		}
@@ -84,38 +90,45 @@ func (m *Meter) Run(ctx context.Context) error {
 
 // start begins as many measurements as are due and allowed, and returns when
 // the next one is due.
-func (m *Meter) start(ctx context.Context, busy map[string]bool, done chan<- turnOver) time.Time {
+func (m *Meter) start(ctx context.Context, busy map[string]bool, done chan<- measurement) time.Time {
 	now := time.Now()
 	next := now.Add(meterPause)
-	known := map[string]time.Time{}
+	known := map[string]measurement{}
 	for _, v := range m.volumes() {
-		due := m.due[v.ID]
-		known[v.ID] = due
+		last := m.last[v.ID]
+		known[v.ID] = last
 		switch {
 		case busy[v.ID]:
-		case due.After(now):
-			if due.Before(next) {
-				next = due
+		case last.due.After(now):
+			if last.due.Before(next) {
+				next = last.due
 			}
 		case len(busy) < meterWidth:
 			busy[v.ID] = true
-			go func() { done <- turnOver{v.ID, m.measure(ctx, v)} }()
+			go func() { done <- m.measure(ctx, v, last) }()
 		}
 		// What is due but not allowed starts when a running one is done.
 	}
-	m.due = known
+	m.last = known
 	return next
 }
 
 // measure reports one volume and returns when to do it again.
-func (m *Meter) measure(ctx context.Context, v Volume) time.Time {
+func (m *Meter) measure(ctx context.Context, v Volume, last measurement) measurement {
 	began := time.Now()
 	bytes, err := m.manager.Usage(ctx, v)
 	now := time.Now()
-	if err == nil {
+	next := measurement{id: v.ID, bytes: bytes, pause: meterSoon}
+	switch {
+	case err == nil:
 		m.report(Measured{v, bytes, now})
-	} else if ctx.Err() == nil {
+		if bytes == last.bytes {
+			next.pause = min(max(2*last.pause, meterSoon), meterPause)
+		}
+	case ctx.Err() == nil:
 		m.log.Debug("volume not measured", "volume", v.Name, "error", err)
+		next.bytes, next.pause = last.bytes, meterPause
 	}
-	return now.Add(max(meterPause, meterShare*now.Sub(began)))
+	next.due = now.Add(max(next.pause, meterShare*now.Sub(began)))
+	return next
 }
