@@ -78,4 +78,3 @@ func newCaller(m *warrenv1.Meta, id pki.Identity, roles []warrenv1.Role) Caller 
 func isNode(id pki.Identity) bool {
 	return id.Has(warrenv1.Role_ROLE_MANAGER) || id.Has(warrenv1.Role_ROLE_WORKER)
 }
-
