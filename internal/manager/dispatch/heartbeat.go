@@ -121,7 +121,10 @@ func (t *term) markReady(ctx context.Context, nodeID string, node *warrenv1.Node
 		if proto.Equal(was, is) {
 			return nil
 		}
-		return tx.NodeStatus().Put(is, nodeID)
+		if err := tx.NodeStatus().Put(is, nodeID); err != nil || was.GetState() == is.State {
+			return err
+		}
+		return nodeEvent(tx, nodeID, "ready", "")
 	})
 }
 
@@ -142,7 +145,7 @@ func (t *term) markDown(ctx context.Context, nodes []string, since time.Time) er
 			}
 			s.State, s.StateSince = warrenv1.NodeState_NODE_STATE_DOWN, now
 			s.Message = fmt.Sprintf("nothing was heard of it for %v", missedBeats*t.HeartbeatPeriod)
-			if err := tx.NodeStatus().Put(s, id); err != nil {
+			if err := errors.Join(tx.NodeStatus().Put(s, id), nodeEvent(tx, id, "down", s.Message)); err != nil {
 				return err
 			}
 		}

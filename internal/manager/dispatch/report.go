@@ -144,7 +144,13 @@ func (t *term) putTaskStatus(tx *store.Tx, nodeID string, s *warrenv1.TaskStatus
 	if proto.Equal(was, is) {
 		return nil
 	}
-	return tx.TaskStatus().Put(is, key.Parts()...)
+	if err := tx.TaskStatus().Put(is, key.Parts()...); err != nil {
+		return err
+	}
+	if e := taskEvent(task, was, is); e != nil {
+		return tx.Events().Append(e)
+	}
+	return nil
 }
 
 // keepExit returns the new status with the last known exit, if it tells none
@@ -189,19 +195,17 @@ func (t *term) putVolumeStatus(tx *store.Tx, nodeID string, s *warrenv1.VolumeSt
 	if proto.Equal(was, is) {
 		return nil
 	}
-	return tx.VolumeStatus().Put(is, key.Parts()...)
+	if err := tx.VolumeStatus().Put(is, key.Parts()...); err != nil {
+		return err
+	}
+	if e := volumeEvent(volume, was, is); e != nil {
+		return tx.Events().Append(e)
+	}
+	return nil
 }
 
 // refuse drops what a worker says of an object that it has no say in. It is
 // acknowledged like the rest: saying it again would change nothing.
 func (t *term) refuse(nodeID, kind, id string) {
 	t.Log.Warn("ignored a report of something that is not this node's", "node", nodeID, "kind", kind, "id", id)
-}
-
-func appendEvent(tx *store.Tx, e *warrenv1.Event) error {
-	if e.GetTime() == nil {
-		e = proto.CloneOf(e)
-		e.Time = timestamppb.Now()
-	}
-	return tx.Events().Append(e)
 }

@@ -113,7 +113,9 @@ func TestEventsAreKept(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if len(events) != 1 || events[0].GetSequence() != 1 || events[0].GetReason() != "crashed" || events[0].GetTime() == nil {
+	// The first is that the node came.
+	if len(events) != 2 || events[0].GetReason() != "ready" ||
+		events[1].GetSequence() != 2 || events[1].GetReason() != "crashed" || events[1].GetTime() == nil {
 		t.Errorf("events: %v", events)
 	}
 }

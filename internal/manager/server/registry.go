@@ -43,7 +43,8 @@ func (i *images) SetRegistry(ctx context.Context, r *warrenv1.SetRegistryRequest
 				return "", err
 			}
 		}
-		return r.GetHost(), tx.Registries().Put(registry, r.GetHost())
+		return r.GetHost(), errors.Join(tx.Registries().Put(registry, r.GetHost()),
+			tx.Events().Append(i.event(&warrenv1.Meta{Name: r.GetHost()}, spec.KindRegistry, "changed", "by "+callerName(ctx))))
 	})
 	return registry, err
 }
@@ -108,7 +109,8 @@ func (i *images) DeleteRegistry(ctx context.Context, r *warrenv1.DeleteRegistryR
 			return "", err
 		}
 		tx.Reclaim()
-		return r.GetHost(), tx.Registries().Delete(r.GetHost())
+		return r.GetHost(), errors.Join(tx.Registries().Delete(r.GetHost()),
+			tx.Events().Append(i.event(&warrenv1.Meta{Name: r.GetHost()}, spec.KindRegistry, "deleted", "by "+callerName(ctx))))
 	})
 	return registry, err
 }

@@ -42,7 +42,10 @@ func (s *secrets) CreateSecret(ctx context.Context, r *warrenv1.CreateSecretRequ
 		if err := tx.Secrets().Create(secret); err != nil {
 			return "", err
 		}
-		return m.GetId(), tx.SecretValues().Put(value, m.GetNamespace(), m.GetId(), store.Version(version.GetNumber()))
+		return m.GetId(), errors.Join(
+			tx.SecretValues().Put(value, m.GetNamespace(), m.GetId(), store.Version(version.GetNumber())),
+			tx.Events().Append(s.event(m, spec.KindSecret, "created", "by "+callerName(ctx))),
+		)
 	})
 	if err != nil || id == m.GetId() {
 		return secret, err

@@ -38,7 +38,8 @@ func (s *secrets) DeleteSecret(ctx context.Context, r *warrenv1.DeleteSecretRequ
 			return "", inUse(spec.KindSecret, m.GetName(), serviceUsages(services))
 		}
 		answer.Secret = secret
-		return m.GetId(), deleteSecret(tx, secret)
+		return m.GetId(), errors.Join(deleteSecret(tx, secret),
+			tx.Events().Append(s.event(m, spec.KindSecret, "deleted", "by "+callerName(ctx))))
 	})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -48,7 +49,8 @@ func (s *services) CreateService(ctx context.Context, r *warrenv1.CreateServiceR
 		if err := bindPorts(tx, service, s.config.Rand()); err != nil {
 			return "", err
 		}
-		return m.GetId(), tx.Services().Create(service)
+		return m.GetId(), errors.Join(tx.Services().Create(service),
+			tx.Events().Append(s.event(m, spec.KindService, "created", "by "+callerName(ctx))))
 	})
 	if err != nil {
 		return nil, err
@@ -87,7 +89,7 @@ func bindVolumes(tx *store.Tx, service *warrenv1.Service, create map[string]*war
 			continue
 		case volume == nil:
 			volume = create[mount.GetVolume()]
-			err = createVolume(tx, volume)
+			err = createVolume(tx, volume, "for service "+m.GetName())
 		case volume.GetDeletedAt() != nil && create[mount.GetVolume()] == nil:
 			missing = append(missing, mount.GetVolume())
 			continue

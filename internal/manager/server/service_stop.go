@@ -81,7 +81,7 @@ func (s *services) StartService(ctx context.Context, r *warrenv1.StartServiceReq
 			return err
 		}
 		service.Stopped, service.StoppedReason = false, ""
-		return nil
+		return tx.Events().Append(s.event(service.GetMeta(), spec.KindService, "started", "by "+callerName(ctx)))
 	})
 }
 

@@ -27,7 +27,7 @@ func (v *volumes) CreateVolume(ctx context.Context, r *warrenv1.CreateVolumeRequ
 	volume := newVolume(r, spec.VolumeID(r.GetName(), v.config.Rand()))
 	volume.Meta.CreatedAt, volume.Meta.UpdatedAt = v.now(), v.now()
 	id, err := v.commit(ctx, func(tx *store.Tx) (string, error) {
-		return volume.GetMeta().GetId(), createVolume(tx, volume)
+		return volume.GetMeta().GetId(), createVolume(tx, volume, "by "+callerName(ctx))
 	})
 	if err != nil {
 		return nil, err
@@ -45,7 +45,8 @@ func newVolume(r *warrenv1.CreateVolumeRequest, id string) *warrenv1.Volume {
 	}
 }
 
-func createVolume(tx *store.Tx, volume *warrenv1.Volume) error {
+// createVolume commits a new volume; why is for who reads of it later.
+func createVolume(tx *store.Tx, volume *warrenv1.Volume, why string) error {
 	m := volume.GetMeta()
 	holder, err := free(tx.Volumes(), spec.KindVolume, m.GetNamespace(), m.GetName(), m.GetId())
 	if holder.GetDeletedAt() != nil {
@@ -54,7 +55,9 @@ func createVolume(tx *store.Tx, volume *warrenv1.Volume) error {
 	if err != nil {
 		return err
 	}
-	return tx.Volumes().Create(volume)
+	return errors.Join(tx.Volumes().Create(volume), tx.Events().Append(&warrenv1.Event{
+		Time: m.GetCreatedAt(), Kind: spec.KindVolume, Namespace: m.GetNamespace(), Name: m.GetName(), Id: m.GetId(), Reason: "created", Message: why,
+	}))
 }
 
 // awaitReady returns once the volume's node has made it.

@@ -200,6 +200,9 @@ func remove(tx *store.Tx, service *warrenv1.Service) error {
 		freePorts(tx, meta, nil),
 		tx.ServiceUpdates().Delete(meta.GetNamespace(), meta.GetId()),
 		tx.Services().Delete(service),
+		tx.Events().Append(&warrenv1.Event{
+			Time: timestamppb.Now(), Kind: spec.KindService, Namespace: meta.GetNamespace(), Name: meta.GetName(), Id: meta.GetId(), Reason: "deleted",
+		}),
 	)
 }
 

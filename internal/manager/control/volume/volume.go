@@ -16,6 +16,8 @@ import (
 	"log/slog"
 	"slices"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/reconcile"
 	"github.com/cuemby/warren/internal/manager/store"
@@ -186,12 +188,19 @@ func (r *Reconciler) remove(ctx context.Context, volumes []store.Key) error {
 					return err
 				}
 			}
-			if err := tx.Volumes().Delete(volume); err != nil {
+			if err := errors.Join(tx.Volumes().Delete(volume), tx.Events().Append(deleted(volume))); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func deleted(volume *warrenv1.Volume) *warrenv1.Event {
+	m := volume.GetMeta()
+	return &warrenv1.Event{
+		Time: timestamppb.Now(), Kind: spec.KindVolume, Namespace: m.GetNamespace(), Name: m.GetName(), Id: m.GetId(), Reason: "deleted",
+	}
 }
 
 func unlessNotFound(err error) error {
