@@ -19,6 +19,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cuemby/warren/internal/worker/network"
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
 )
 
 // patience bounds every wait of these tests; it is long because the machine
@@ -302,6 +306,7 @@ func (n *node) cleanUp() {
 		n.end(syscall.SIGTERM)
 	}
 	n.killContainers()
+	n.removeBridge()
 	if n.t.Failed() {
 		n.t.Log(n.tail())
 	}
@@ -338,6 +343,20 @@ func (n *node) killContainers() {
 		for _, child := range append(children(pid), pid) {
 			syscall.Kill(child, syscall.SIGKILL)
 		}
+	}
+}
+
+// removeBridge removes what a node that was killed at the test's end leaves to
+// its next start.
+func (n *node) removeBridge() {
+	link, err := netlink.LinkByName(network.BridgeName(n.runDir()))
+	if err != nil {
+		return // as it should be
+	}
+	netlink.LinkDel(link)
+	if c, err := nftables.New(); err == nil {
+		c.DelTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: link.Attrs().Name})
+		c.Flush()
 	}
 }
 
