@@ -69,6 +69,16 @@ demo: build images
 	@scripts/need postgresql-client /usr/bin/psql
 	demo/demo.sh bin/warren .cache/images/postgres.tar
 
+## dev-cluster: three managers and two workers on this machine, with real containers, to play with
+.PHONY: dev-cluster dev-cluster-down
+dev-cluster: build
+	@scripts/need iproute2 /usr/sbin/ip
+	dev/cluster.sh up bin/warren
+
+## dev-cluster-down: ends them, and removes what they made
+dev-cluster-down:
+	dev/cluster.sh down bin/warren
+
 ## check: what is quick: format, vet, lint, and every test that needs no container
 .PHONY: check
 check: lint
