@@ -92,6 +92,8 @@ up() {
     ip addr add $network.1/24 dev $bridge
     ip link set $bridge up
   fi
+  # Those that were killed come first: alone, none of them can lead.
+  for node in m1 m2 m3; do [ ! -e "$dir/$node/lib/node.json" ] || start $node manager; done
   for node in m1 m2 m3; do start $node manager; until_ok counted $node; done
   for node in w1 w2; do start $node worker; done
   for node in w1 w2; do until_ok ready $node; done
