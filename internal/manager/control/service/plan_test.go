@@ -31,13 +31,13 @@ type play struct {
 	removed bool
 	// broken are the spec versions whose tasks crash.
 	broken map[uint64]bool
-	// before is the spec version that a rollback leads to.
-	before uint64
+	// versions are the spec versions of all revisions.
+	versions map[uint64]uint64
 }
 
 func newPlay(replicas uint32, order warrenv1.UpdateOrder) *play {
 	return &play{
-		broken: map[uint64]bool{},
+		broken: map[uint64]bool{}, versions: map[uint64]uint64{1: 1},
 		world: world{order: order, now: time.Unix(1_000_000, 0), service: &warrenv1.Service{
 			Revision: 1, SpecVersion: 1, Spec: &warrenv1.ServiceSpec{Replicas: replicas, Update: &warrenv1.UpdateRules{}},
 		}},
@@ -46,13 +46,21 @@ func newPlay(replicas uint32, order warrenv1.UpdateOrder) *play {
 
 // change gives the service another container.
 func (w *play) change() {
-	if w.update == nil || w.update.FinishedAt != nil {
-		w.before = w.service.SpecVersion
-		w.from = w.service.Revision
-	}
-	w.service.Revision++
+	w.revise(w.service.Revision + 1)
 	w.service.Rollout++
-	w.service.SpecVersion = w.service.Revision
+}
+
+// revise makes the next revision, of that spec version.
+func (w *play) revise(version uint64) {
+	w.service.Revision++
+	w.service.SpecVersion = version
+	w.versions[w.service.Revision] = version
+	w.from = 0
+	for revision, v := range w.versions {
+		if v != version {
+			w.from = max(w.from, revision)
+		}
+	}
 }
 
 func (w *play) plan() *plan {
@@ -66,8 +74,7 @@ func (w *play) plan() *plan {
 		w.update = p.update
 	}
 	if p.rollback {
-		w.service.Revision++
-		w.service.SpecVersion = w.before
+		w.revise(w.versions[p.update.FromRevision])
 		return p // as apply does
 	}
 	for _, s := range p.create {

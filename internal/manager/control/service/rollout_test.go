@@ -138,3 +138,26 @@ func TestAStoppedServiceIsUpdatedAtOnce(t *testing.T) {
 		t.Errorf("the update is %v, %d tasks were made", w.update.GetState(), w.made)
 	}
 }
+
+// Whatever becomes of the task that failed: a person decides.
+func TestAPausedUpdateDoesNotGoOnByItself(t *testing.T) {
+	w := updated(t, stopFirst, 0, true)
+	w.settle(t, func() {})
+	w.broken[2] = false
+	w.settle(t, func() {})
+	if w.update.GetState() != warrenv1.UpdateState_UPDATE_STATE_PAUSED || w.of(1) != 2 || w.up() != 3 {
+		t.Errorf("the update is %v, %d old tasks are left, %d work", w.update.GetState(), w.of(1), w.up())
+	}
+}
+
+func TestARollbackLeadsToTheLastSpecThatWorked(t *testing.T) {
+	w := updated(t, stopFirst, 0, true)
+	w.settle(t, func() {})
+	w.service.Spec.Update.FailureAction = warrenv1.FailureAction_FAILURE_ACTION_ROLLBACK
+	w.change()
+	w.broken[3] = true
+	w.settle(t, func() {})
+	if w.update.GetState() != warrenv1.UpdateState_UPDATE_STATE_ROLLED_BACK || w.of(1) != 3 {
+		t.Errorf("the update is %v (%s), %d tasks are of the first spec", w.update.GetState(), w.update.GetMessage(), w.of(1))
+	}
+}
