@@ -1,0 +1,85 @@
+package peer_test
+
+import (
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/peer"
+	"github.com/cuemby/warren/internal/pki"
+)
+
+func source(t *testing.T, ca *pki.CA, role warrenv1.Role) *pki.CertificateSource {
+	t.Helper()
+	key, err := pki.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := pki.Identity{ClusterID: ca.ClusterID(), Roles: []warrenv1.Role{role}, Name: "node-a"}
+	cert, err := ca.Issue(key.Public(), id, time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := pki.NewBundle(ca.CertificatePEM(), cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := bundle.Parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pki.NewCertificateSource(c)
+}
+
+func TestOnlyManagersSpeakRaft(t *testing.T) {
+	ca, err := pki.NewCA("c1", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := peer.NewPort(l, slog.New(slog.DiscardHandler))
+	defer port.Close()
+	layer := port.Raft(l.Addr().String())
+	if _, err := layer.Dial(raft.ServerAddress(l.Addr().String()), time.Second); err == nil {
+		t.Error("dialled without a certificate")
+	}
+	manager := source(t, ca, warrenv1.Role_ROLE_MANAGER)
+	port.Use(manager)
+
+	taken := make(chan error, 1)
+	go func() {
+		conn, err := layer.Accept()
+		if err == nil {
+			_, err = conn.Write([]byte("x"))
+			conn.Close()
+		}
+		taken <- err
+	}()
+	refused, err := tls.Dial("tcp", l.Addr().String(), pki.ClientTLS(source(t, ca, warrenv1.Role_ROLE_WORKER), peer.Protocol))
+	if err == nil {
+		defer refused.Close()
+		if _, err = refused.Read(make([]byte, 1)); err == nil {
+			t.Error("a worker speaks Raft")
+		}
+	}
+	conn, err := layer.Dial(raft.ServerAddress(l.Addr().String()), 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if got, err := io.ReadAll(conn); string(got) != "x" {
+		t.Errorf("a manager got %q, %v", got, err)
+	}
+	if err := <-taken; err != nil {
+		t.Error(err)
+	}
+}
