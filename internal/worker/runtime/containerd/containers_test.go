@@ -4,12 +4,16 @@ package containerd
 
 import (
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
+	"github.com/containerd/ttrpc"
 
 	"github.com/cuemby/warren/internal/worker/runtime"
 	"github.com/cuemby/warren/internal/worker/runtime/logs"
@@ -147,6 +151,37 @@ func TestAKilledShimIsAnEndToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, r, c) // its name is free again
+}
+
+// A deletion that was interrupted leaves a shim without a container, of which
+// containerd's client says that there is no task.
+func TestAnInterruptedDeletionIsFinished(t *testing.T) {
+	r := begin(t)
+	ctx := t.Context()
+	c := sh(r, "half", "exit 5")
+	start(t, r, c)
+	if _, err := r.Wait(ctx, c.ID); err != nil {
+		t.Fatal(err)
+	}
+	address, err := shimAddress(filepath.Join(r.runDir, "containerd", "io.containerd.runtime.v2.task", Namespace, c.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("unix", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shim := ttrpc.NewClient(conn)
+	defer shim.Close()
+	if _, err := taskapi.NewTTRPCTaskClient(shim).Delete(ctx, &taskapi.DeleteRequest{ID: c.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := r.Status(ctx, c.ID); err != nil || status.Running || status.Exit == nil || status.Exit.Code != 5 {
+		t.Errorf("status is %+v, %v", status, err)
+	}
+	if err := r.Delete(ctx, c.ID); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLogsRotateWhileTheContainerRuns(t *testing.T) {

@@ -7,9 +7,11 @@ import (
 	"net/url"
 	"syscall"
 
+	"github.com/containerd/containerd/api/services/tasks/v1"
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/errdefs/pkg/errgrpc"
 
 	"github.com/cuemby/warren/internal/worker/runtime"
 )
@@ -115,6 +117,12 @@ func (r *Runtime) deleteTask(ctx context.Context, container client.Container) er
 	task, err := container.Task(ctx, nil)
 	if err == nil {
 		_, err = task.Delete(ctx, client.WithProcessKill)
+	}
+	if errdefs.IsNotFound(err) {
+		// The client takes a shim without a container for no task. It is what a
+		// deletion leaves that was interrupted, and goes when asked past it.
+		_, err = r.client.TaskService().Delete(ctx, &tasks.DeleteTaskRequest{ContainerID: container.ID()})
+		err = errgrpc.ToNative(err)
 	}
 	if r.server != nil {
 		// A shim that was killed takes its time, and fails meanwhile.

@@ -33,6 +33,10 @@ func (r *Runtime) Status(ctx context.Context, id string) (runtime.Status, error)
 		return status, fmt.Errorf("look at container %s: %w", id, err)
 	}
 	now, err := task.Status(ctx)
+	if errdefs.IsNotFound(err) { // deleted in its shim, which is still there
+		status.Exit, err = r.exitWithoutTask(id)
+		return status, err
+	}
 	if err != nil {
 		return status, fmt.Errorf("look at container %s: %w", id, err)
 	}
