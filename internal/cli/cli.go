@@ -20,6 +20,7 @@ import (
 	"github.com/cuemby/warren/internal/cli/service"
 	"github.com/cuemby/warren/internal/cli/task"
 	"github.com/cuemby/warren/internal/cli/volume"
+	"github.com/cuemby/warren/internal/cli/worker"
 	"github.com/cuemby/warren/internal/client"
 	"github.com/spf13/cobra"
 )
@@ -33,6 +34,8 @@ type Hooks struct {
 	Init func(ctx context.Context, o NodeOptions) error
 	// Start runs a node that was set up before until ctx ends.
 	Start func(ctx context.Context, o NodeOptions) error
+	// Worker runs a worker until ctx ends; the token lets it join first.
+	Worker nodeflags.Join
 	// Ctr runs containerd's own client, with these arguments, against the
 	// containerd of this machine's node; there is no such verb when nil.
 	Ctr func(args []string) error
@@ -61,6 +64,8 @@ func New(h Hooks) *cobra.Command {
 		registry.New(s),
 		cluster.New(s, h.Init),
 		manager.New(h.Start),
+		worker.New(s, h.Worker),
+		newInit(s),
 		newExec(s),
 		newEvents(s),
 		newTop(s),

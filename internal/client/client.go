@@ -51,6 +51,7 @@ type Client struct {
 	Clusters warrenv1.ClustersClient
 	Images   warrenv1.ImagesClient
 	Meter    warrenv1.MeterClient
+	Joining  warrenv1.JoiningClient
 	Nodes    warrenv1.NodesClient
 	Secrets  warrenv1.SecretsClient
 	Services warrenv1.ServicesClient
@@ -97,6 +98,7 @@ func newClient(conn connection, at func() address) *Client {
 		Clusters: warrenv1.NewClustersClient(conn),
 		Images:   warrenv1.NewImagesClient(conn),
 		Meter:    warrenv1.NewMeterClient(conn),
+		Joining:  warrenv1.NewJoiningClient(conn),
 		Nodes:    warrenv1.NewNodesClient(conn),
 		Secrets:  warrenv1.NewSecretsClient(conn),
 		Services: warrenv1.NewServicesClient(conn),
@@ -119,8 +121,12 @@ func connect(ctx context.Context, a address, o Options) (*grpc.ClientConn, error
 	if err != nil {
 		return nil, err
 	}
+	return connectWith(ctx, a, creds, patience(o.Patience))
+}
+
+// connectWith is connect with credentials that prove, or check, something else.
+func connectWith(ctx context.Context, a address, creds credentials.TransportCredentials, p patience) (*grpc.ClientConn, error) {
 	w := &witness{TransportCredentials: creds}
-	p := patience(o.Patience)
 	if p == 0 {
 		p = patience(defaultPatience)
 	}

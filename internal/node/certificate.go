@@ -64,7 +64,9 @@ func (p *prepared) use(c *pki.Credential) error {
 		return i.source.Swap(c)
 	}
 	i.source = pki.NewCertificateSource(c)
-	p.port.Use(i.source)
+	if p.port != nil { // a worker has none
+		p.port.Use(i.source)
+	}
 	close(i.known)
 	return nil
 }

@@ -26,6 +26,10 @@ type Options struct {
 	NodeName      string
 	// LogLevel is debug, info, warn or error; LogFormat is text or json.
 	LogLevel, LogFormat string
+	// Managers are where a worker asks first, host:port.
+	Managers []string
+	// ManagerOnly makes a node that runs no containers.
+	ManagerOnly bool
 	// BootID stands in for the kernel's, so that a reboot can be rehearsed.
 	BootID string
 }
@@ -73,6 +77,9 @@ func (o Options) settings(before Settings) (Settings, error) {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return Settings{}, fmt.Errorf("%s %q: want HOST:PORT, such as 0.0.0.0:8080", flag, address)
 		}
+	}
+	if len(o.Managers) > 0 {
+		s.Managers = o.Managers
 	}
 	s.AdvertiseAddr = first(o.AdvertiseAddr, before.AdvertiseAddr, advertised(s.ListenAddr))
 	return s, nil
@@ -133,6 +140,11 @@ func (l Layout) settings() string  { return filepath.Join(l.Data, "node.json") }
 func (l Layout) unfinished() string {
 	return filepath.Join(l.Data, "initialising")
 }
+
+// joining holds the key of a node until it has a certificate, so that a join
+// that was cut off goes on as the same node.
+func (l Layout) joining() string { return filepath.Join(l.Data, "joining.key") }
+
 func (l Layout) lock() string    { return filepath.Join(l.Data, "lock") }
 func (l Layout) socket() string  { return filepath.Join(l.Run, "warren.sock") }
 func (l Layout) secrets() string { return filepath.Join(l.Run, "secrets") }

@@ -29,6 +29,8 @@ type Settings struct {
 	MetricsAddr   string `json:"metrics_addr"`
 	Containerd    string `json:"containerd,omitempty"`
 	NetworkSubnet string `json:"network_subnet,omitempty"`
+	// Managers are where others were heard to be managers, host:port.
+	Managers []string `json:"managers,omitempty"`
 }
 
 // errNotInitialised is returned for a data directory without node.json.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/cuemby/warren/internal/manager/peer"
@@ -26,6 +27,10 @@ func Start(ctx context.Context, o Options) error {
 	if !p.initialised {
 		return spec.Problemf(spec.Refused, "node", "", "%s is not initialised", p.layout.Data).
 			WithHint("sudo warren cluster init --data-dir %s", p.layout.Data)
+	}
+	if !p.settings.Manager {
+		return spec.Problemf(spec.Refused, "node", p.settings.NodeName, "this node is a worker of cluster %s", p.settings.ClusterID).
+			WithHint("sudo warren worker start --data-dir %s", p.layout.Data)
 	}
 	if err := p.listen(); err != nil {
 		return err
@@ -105,6 +110,8 @@ type prepared struct {
 	tcp, unix, http net.Listener
 	// port serves the API and Raft on tcp.
 	port *peer.Port
+
+	mu sync.Mutex // of settings.Managers, which change while the node runs
 }
 
 // prepare reads what is there and takes the lock; it changes no state.
@@ -135,7 +142,7 @@ func prepare(o Options, command string) (_ *prepared, err error) {
 	if p.layout, err = newLayout(o.DataDir, p.settings.RunDir); err != nil {
 		return nil, err
 	}
-	if p.initialised || !strings.Contains(command, "manager start") {
+	if p.initialised || !strings.HasSuffix(command, " start") {
 		if err := directories(p.layout); err != nil {
 			return nil, err
 		}

@@ -64,7 +64,7 @@ func newWorker(ctx context.Context, p *prepared, source *pki.CertificateSource) 
 	}
 	w.agent, err = agent.New(agent.Config{
 		DataDir: p.layout.Data, Hostname: host, Address: p.settings.AdvertiseAddr, Version: version.Version, BootID: p.options.BootID,
-		Dial:    dialer(p.settings.ListenAddr, source),
+		Dial: p.dialer(source), Learned: p.learned,
 		Runtime: w.runtime, Volumes: w.volumes, Network: w.network,
 		OpenSecrets: func(live []string) (agent.Secrets, error) {
 			return secretfs.Open(p.layout.secrets(), live, p.log.With("room", "secretfs"))
@@ -113,11 +113,17 @@ func (w *worker) close() error {
 	return errors.Join(errs...)
 }
 
-// dialer calls the manager, with this node's certificate, over TCP also when
-// both are in one process.
-func dialer(listenAddr string, source *pki.CertificateSource) agent.Dialer {
+// dialer calls the managers in turn, with this node's certificate. A node that
+// is a manager itself asks that one, over TCP like any other.
+func (p *prepared) dialer(source *pki.CertificateSource) agent.Dialer {
+	attempts := 0
 	return func(context.Context) (*grpc.ClientConn, error) {
-		return grpc.NewClient("passthrough:///"+reachable(listenAddr),
+		address := reachable(p.settings.ListenAddr)
+		if managers := p.managers(); !p.settings.Manager && len(managers) > 0 {
+			address = managers[attempts%len(managers)]
+			attempts++
+		}
+		return grpc.NewClient("passthrough:///"+address,
 			grpc.WithTransportCredentials(credentials.NewTLS(pki.ClientTLS(source))),
 			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: idlePing, Timeout: pingTimeout, PermitWithoutStream: true}),
 		)

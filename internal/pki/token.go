@@ -94,3 +94,12 @@ func ParseToken(text string) (Token, error) {
 	copy(t.Fingerprint[:], sum)
 	return t, nil
 }
+
+// Fingerprint is what tokens name a CA's certificate (PEM) by.
+func Fingerprint(caPEM []byte) (sum [sha256.Size]byte, err error) {
+	cert, _, err := parseCA(caPEM)
+	if err != nil {
+		return sum, err
+	}
+	return sha256.Sum256(cert.Raw), nil
+}

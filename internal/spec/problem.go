@@ -40,6 +40,8 @@ const (
 	KindNode      = "node"
 	KindClient    = "client"
 	KindToken     = "join token"
+	// KindMember is in the refusal of who is no member of the cluster any more.
+	KindMember = "member"
 	KindNamespace = "namespace"
 	KindImage     = "image"
 	KindRegistry  = "registry"

@@ -44,6 +44,8 @@ type node struct {
 	wrap []string
 	// extraEnv is added to the node's environment, and to its person's.
 	extraEnv []string
+	// name, network namespace and link of a machine of a fleet.
+	name, netns, link string
 }
 
 func binary(t *testing.T) string {
@@ -307,6 +309,7 @@ func (n *node) cleanUp() {
 	}
 	n.killContainers()
 	n.removeBridge()
+	n.removeNetns()
 	if n.t.Failed() {
 		n.t.Log(n.tail())
 	}

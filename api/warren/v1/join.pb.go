@@ -234,7 +234,9 @@ type JoinRequest struct {
 	// host:port where others reach a manager that joins.
 	Address string `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
 	// HPKE public key of a manager that joins, for the unlock key.
-	SealingKey    []byte `protobuf:"bytes,6,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	SealingKey []byte `protobuf:"bytes,6,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	// What the caller wants to be; a token for something else is refused.
+	Role          Role `protobuf:"varint,7,opt,name=role,proto3,enum=warren.v1.Role" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -309,6 +311,13 @@ func (x *JoinRequest) GetSealingKey() []byte {
 		return x.SealingKey
 	}
 	return nil
+}
+
+func (x *JoinRequest) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
 }
 
 type JoinResponse struct {
@@ -724,7 +733,7 @@ const file_warren_v1_join_proto_rawDesc = "" +
 	"\n" +
 	"single_use\x18\x05 \x01(\bR\tsingleUse\x12\x16\n" +
 	"\x06client\x18\x06 \x01(\tR\x06client\x12\x16\n" +
-	"\x06rotate\x18\a \x01(\bR\x06rotate\"\xcb\x01\n" +
+	"\x06rotate\x18\a \x01(\bR\x06rotate\"\xf0\x01\n" +
 	"\vJoinRequest\x12\x19\n" +
 	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12!\n" +
 	"\ftoken_secret\x18\x02 \x01(\tR\vtokenSecret\x12/\n" +
@@ -732,7 +741,8 @@ const file_warren_v1_join_proto_rawDesc = "" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x05 \x01(\tR\aaddress\x12\x1f\n" +
 	"\vsealing_key\x18\x06 \x01(\fR\n" +
-	"sealingKey\"\x87\x02\n" +
+	"sealingKey\x12#\n" +
+	"\x04role\x18\a \x01(\x0e2\x0f.warren.v1.RoleR\x04role\"\x87\x02\n" +
 	"\fJoinResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x0e\n" +
@@ -808,27 +818,28 @@ var file_warren_v1_join_proto_depIdxs = []int32{
 	11, // 2: warren.v1.JoinToken.expires_at:type_name -> google.protobuf.Timestamp
 	10, // 3: warren.v1.CreateTokenRequest.role:type_name -> warren.v1.Role
 	12, // 4: warren.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	10, // 5: warren.v1.JoinResponse.role:type_name -> warren.v1.Role
-	13, // 6: warren.v1.Client.meta:type_name -> warren.v1.Meta
-	10, // 7: warren.v1.Client.role:type_name -> warren.v1.Role
-	8,  // 8: warren.v1.ListClientsResponse.clients:type_name -> warren.v1.Client
-	2,  // 9: warren.v1.Joining.Join:input_type -> warren.v1.JoinRequest
-	4,  // 10: warren.v1.Joining.Renew:input_type -> warren.v1.RenewRequest
-	6,  // 11: warren.v1.Joining.Leave:input_type -> warren.v1.LeaveRequest
-	1,  // 12: warren.v1.Joining.CreateToken:input_type -> warren.v1.CreateTokenRequest
-	14, // 13: warren.v1.Joining.ListClients:input_type -> warren.v1.Filter
-	15, // 14: warren.v1.Joining.RevokeClient:input_type -> warren.v1.Ref
-	3,  // 15: warren.v1.Joining.Join:output_type -> warren.v1.JoinResponse
-	5,  // 16: warren.v1.Joining.Renew:output_type -> warren.v1.RenewResponse
-	7,  // 17: warren.v1.Joining.Leave:output_type -> warren.v1.LeaveResponse
-	0,  // 18: warren.v1.Joining.CreateToken:output_type -> warren.v1.JoinToken
-	9,  // 19: warren.v1.Joining.ListClients:output_type -> warren.v1.ListClientsResponse
-	8,  // 20: warren.v1.Joining.RevokeClient:output_type -> warren.v1.Client
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	10, // 5: warren.v1.JoinRequest.role:type_name -> warren.v1.Role
+	10, // 6: warren.v1.JoinResponse.role:type_name -> warren.v1.Role
+	13, // 7: warren.v1.Client.meta:type_name -> warren.v1.Meta
+	10, // 8: warren.v1.Client.role:type_name -> warren.v1.Role
+	8,  // 9: warren.v1.ListClientsResponse.clients:type_name -> warren.v1.Client
+	2,  // 10: warren.v1.Joining.Join:input_type -> warren.v1.JoinRequest
+	4,  // 11: warren.v1.Joining.Renew:input_type -> warren.v1.RenewRequest
+	6,  // 12: warren.v1.Joining.Leave:input_type -> warren.v1.LeaveRequest
+	1,  // 13: warren.v1.Joining.CreateToken:input_type -> warren.v1.CreateTokenRequest
+	14, // 14: warren.v1.Joining.ListClients:input_type -> warren.v1.Filter
+	15, // 15: warren.v1.Joining.RevokeClient:input_type -> warren.v1.Ref
+	3,  // 16: warren.v1.Joining.Join:output_type -> warren.v1.JoinResponse
+	5,  // 17: warren.v1.Joining.Renew:output_type -> warren.v1.RenewResponse
+	7,  // 18: warren.v1.Joining.Leave:output_type -> warren.v1.LeaveResponse
+	0,  // 19: warren.v1.Joining.CreateToken:output_type -> warren.v1.JoinToken
+	9,  // 20: warren.v1.Joining.ListClients:output_type -> warren.v1.ListClientsResponse
+	8,  // 21: warren.v1.Joining.RevokeClient:output_type -> warren.v1.Client
+	16, // [16:22] is the sub-list for method output_type
+	10, // [10:16] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_join_proto_init() }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/cuemby/warren/internal/client"
@@ -48,6 +49,11 @@ func (s *Shell) Calling(do Call) func(*cobra.Command, []string) error {
 		defer c.Close()
 		return do(ctx, c, args)
 	}
+}
+
+// Addresses splits what --manager says into single addresses.
+func Addresses(manager string) []string {
+	return strings.FieldsFunc(manager, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func (s *Shell) dial(ctx context.Context) (*client.Client, error) {

@@ -17,8 +17,8 @@ import (
 
 // New makes `warren node`.
 func New(s *command.Shell) *cobra.Command {
-	return command.Group("node", "Look at nodes: the machines of the cluster",
-		newList(s), newInspect(s))
+	return command.Group("node", "The machines of the cluster",
+		newList(s), newInspect(s), newLabel(s), newDrain(s), newActivate(s), newRemove(s))
 }
 
 // Noun is how nodes are fetched and shown.
@@ -37,7 +37,7 @@ var Noun = command.Noun[view.Node]{
 	Columns: append([]command.Column[view.Node]{
 		command.Text("NAME", func(v view.Node) string { return v.Name }),
 		command.Text("ROLES", func(v view.Node) string { return strings.Join(v.Roles, ",") }),
-		command.Text("STATE", func(v view.Node) string { return v.State }),
+		command.Text("STATE", state),
 		command.Text("ADDRESS", func(v view.Node) string { return v.Address }),
 		command.Age("CREATED", func(v view.Node) time.Time { return v.CreatedAt }),
 	}, command.OnlyWide(
@@ -51,6 +51,14 @@ var Noun = command.Noun[view.Node]{
 	Sheet: sheet,
 }
 
+// state is the node's, and that it is drained, if it is.
+func state(v view.Node) string {
+	if v.Availability == "active" {
+		return v.State
+	}
+	return v.State + "," + v.Availability
+}
+
 func sheet(s *command.Sheet, v view.Node) {
 	s.Field("Name", v.Name)
 	s.Field("ID", v.ID)
@@ -59,6 +67,7 @@ func sheet(s *command.Sheet, v view.Node) {
 		s.Field("Leader", "yes")
 	}
 	s.Field("State", v.State)
+	s.Field("Availability", v.Availability)
 	s.Some("Message", v.Message)
 	s.Field("Hostname", v.Hostname)
 	s.Field("Address", v.Address)

@@ -32,6 +32,10 @@ type Options struct {
 	NodeName      string
 	// LogLevel is debug, info, warn or error; LogFormat is text or json.
 	LogLevel, LogFormat string
+	// Managers are where a node that joins, or a worker, asks first.
+	Managers []string
+	// ManagerOnly makes a node that runs no containers.
+	ManagerOnly bool
 	// BootID stands in for the kernel's, so that a reboot can be rehearsed.
 	BootID string
 }
@@ -42,7 +46,9 @@ var (
 )
 
 // Run makes a verb of what runs a node.
-func Run(cmd *cobra.Command, run func(context.Context, Options) error) {
+func Run(cmd *cobra.Command, run func(context.Context, Options) error) { runNode(cmd, run) }
+
+func runNode(cmd *cobra.Command, run func(context.Context, Options) error) {
 	var o Options
 	o.bind(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ type Node struct {
 	Roles        []string  `json:"roles"`
 	Leader       bool      `json:"leader"`
 	State        string    `json:"state"`
+	Availability string    `json:"availability"`
 	Message      string    `json:"message,omitempty"`
 	StateSince   time.Time `json:"state_since,omitzero"`
 	Hostname     string    `json:"hostname"`
@@ -38,10 +40,11 @@ func NewNode(n *warrenv1.Node) Node {
 		}),
 		Leader:       n.GetLeader(),
 		State:        spec.NodeStateName(status.GetState()),
+		Availability: availability(n),
 		Message:      status.GetMessage(),
 		StateSince:   moment(status.GetStateSince()),
 		Hostname:     d.GetHostname(),
-		Address:      d.GetAddress(),
+		Address:      cmp.Or(n.GetAddress(), d.GetAddress()),
 		Kernel:       d.GetKernel(),
 		Architecture: d.GetArchitecture(),
 		Version:      d.GetWarrenVersion(),
@@ -50,4 +53,11 @@ func NewNode(n *warrenv1.Node) Node {
 		Disk:         d.GetDiskBytes(),
 		DiskFree:     d.GetDiskFreeBytes(),
 	}
+}
+
+func availability(n *warrenv1.Node) string {
+	if n.GetAvailability() == warrenv1.NodeAvailability_NODE_AVAILABILITY_DRAINED {
+		return "drained"
+	}
+	return "active"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/store"
 )
 
 var (
@@ -182,6 +184,10 @@ func (t *term) receive(s *session, stream sessionStream) {
 // send says welcome and the full set, then whatever comes into the outbox.
 func (t *term) send(s *session, stream sessionStream) error {
 	welcome := &warrenv1.Welcome{NodeId: s.nodeID, ClusterId: t.ClusterID, HeartbeatPeriod: durationpb.New(t.HeartbeatPeriod)}
+	var err error
+	if welcome.Managers, err = t.managers(s.ctx); err != nil {
+		return err
+	}
 	if err := stream.Send(&warrenv1.ManagerMessage{Message: &warrenv1.ManagerMessage_Welcome{Welcome: welcome}}); err != nil {
 		return err
 	}
@@ -199,6 +205,19 @@ func (t *term) send(s *session, stream sessionStream) error {
 			return err
 		}
 	}
+}
+
+// managers lists the addresses of all managers.
+func (t *term) managers(ctx context.Context) (out []string, err error) {
+	err = t.Store.ViewStale(ctx, func(tx *store.ReadTx) error {
+		for _, node := range tx.Nodes().List() {
+			if slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER) && node.GetAddress() != "" {
+				out = append(out, node.GetAddress())
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 func (t *term) sendOutbox(s *session, set *assignmentSet, stream sessionStream) error {

@@ -92,6 +92,10 @@ func (j *joining) checkToken(tx *store.Tx, r *warrenv1.JoinRequest) (*warrenv1.J
 		return nil, spec.Problemf(spec.Denied, spec.KindToken, token.GetId(), "the join token expired at %s", at.Format(time.RFC3339)).
 			WithHint("%s", newTokenCommand(token))
 	}
+	if want := r.GetRole(); want != warrenv1.Role_ROLE_UNSPECIFIED && want != token.GetRole() {
+		return nil, spec.Problemf(spec.Refused, spec.KindToken, token.GetId(), "the join token is for a %s, not for a %s", roleName(token.GetRole()), roleName(want)).
+			WithHint("warren cluster join-token %s, on a machine of the cluster, makes one", roleName(want))
+	}
 	return token, nil
 }
 

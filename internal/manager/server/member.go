@@ -9,6 +9,7 @@ import (
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/pki"
+	"github.com/cuemby/warren/internal/spec"
 )
 
 // Member returns who a verified certificate names, if the cluster still knows
@@ -25,7 +26,7 @@ func (s *Server) Member(ctx context.Context, id pki.Identity) (Caller, error) {
 		caller, err = s.awaitMember(ctx, id)
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		return Caller{}, denied("%s is no member of the cluster any more: the certificate was revoked", id.Name).
+		return Caller{}, spec.Problemf(spec.Denied, spec.KindMember, id.Name, "%s is no member of the cluster any more: the certificate was revoked", id.Name).
 			WithHint("join again, with a new token")
 	}
 	return caller, err

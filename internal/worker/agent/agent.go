@@ -43,7 +43,10 @@ type Config struct {
 	// BootID names the time since the machine booted; the kernel's when empty.
 	BootID string
 
-	Dial    Dialer
+	Dial Dialer
+	// Learned is told the addresses of all managers in each session; may be
+	// nil.
+	Learned func(managers []string)
 	Runtime runtime.Runtime
 	Volumes *volume.Manager
 	Network network.Network
@@ -110,7 +113,8 @@ func New(cfg Config) (*Agent, error) {
 func (a *Agent) Ready() <-chan struct{} { return a.ready }
 
 // Run works until ctx ends, and leaves the containers running. It returns an
-// error only when it cannot begin.
+// error when it cannot begin; and ErrRemoved when this node is no member of
+// its cluster any more, once its containers have stopped.
 func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -130,9 +134,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.announce()
 	a.running.Go(func() { _ = a.meter.Run(ctx) })
 	a.running.Go(func() { a.collect(ctx) })
-	a.sessions(ctx)
+	removed := a.sessions(ctx)
+	if removed != nil {
+		a.empty(ctx)
+		cancel()
+	}
 	a.running.Wait()
-	return nil
+	return removed
 }
 
 // restore begins with what was assigned before this program was started.

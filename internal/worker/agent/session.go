@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/status"
+
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 )
 
@@ -19,13 +21,17 @@ const (
 	reconnectMost = 10 * time.Second
 )
 
-// sessions keeps a session with a manager until ctx ends; it never gives up.
-func (a *Agent) sessions(ctx context.Context) {
+// sessions keeps a session with a manager until ctx ends. It gives up only
+// when a manager says that this node is no member any more: ErrRemoved.
+func (a *Agent) sessions(ctx context.Context) error {
 	failures := 0
 	for ctx.Err() == nil {
 		welcomed, err := a.session(ctx)
 		if ctx.Err() != nil {
-			return
+			return nil
+		}
+		if removed(err) {
+			return fmt.Errorf("%w: %s", ErrRemoved, status.Convert(err).Message())
 		}
 		if welcomed {
 			failures = 0
@@ -38,6 +44,7 @@ func (a *Agent) sessions(ctx context.Context) {
 		case <-time.After(wait):
 		}
 	}
+	return nil
 }
 
 // session speaks with one manager until one of both ends it.
@@ -57,6 +64,9 @@ func (a *Agent) session(ctx context.Context) (welcomed bool, err error) {
 	welcome, err := a.greet(stream, cancel)
 	if err != nil {
 		return false, explain(ctx, err)
+	}
+	if a.cfg.Learned != nil && len(welcome.GetManagers()) > 0 {
+		a.cfg.Learned(welcome.GetManagers())
 	}
 	m := &manager{client: client, nodeID: welcome.GetNodeId(), clusterID: welcome.GetClusterId()}
 	a.log.Info("session with a manager", "node", m.nodeID, "cluster", m.clusterID)
