@@ -40,7 +40,7 @@ func Init(ctx context.Context, o Options, home *pki.Home, terminal io.Writer) er
 	if err := clearUnfinished(p.layout); err != nil {
 		return err
 	}
-	p.settings.Version, p.settings.Manager, p.settings.Worker = layoutVersion, true, true
+	p.settings.Version, p.settings.Manager, p.settings.Worker = layoutVersion, true, !o.ManagerOnly
 	p.settings.ClusterID = newClusterID()
 	p.settings.NodeID = spec.NodeID(p.settings.NodeName, random())
 	if err := writeFile(p.layout.unfinished(), nil, 0o600); err != nil {
@@ -154,6 +154,13 @@ func nodeRoles(s Settings) []warrenv1.Role {
 	return roles
 }
 
+func roleWords(s Settings) string {
+	if s.Worker {
+		return "manager and worker"
+	}
+	return "manager"
+}
+
 // announce tells a person at a terminal what was made. The unlock key goes to
 // a terminal only: a journal would keep it.
 func announce(terminal io.Writer, p *prepared, keys *vault.Created, home *pki.Home) {
@@ -162,7 +169,7 @@ func announce(terminal io.Writer, p *prepared, keys *vault.Created, home *pki.Ho
 	if terminal == nil {
 		return
 	}
-	fmt.Fprintf(terminal, `Cluster %s is initialised; this node, %s, is its manager and worker.
+	fmt.Fprintf(terminal, `Cluster %s is initialised; this node, %s, is its %s.
 
 Unlock key (shown once; it also lies in %s):
 
@@ -173,7 +180,7 @@ somewhere else. Your certificate is in %s. In another terminal:
 
     warren volume create my-data
 
-`, p.settings.ClusterID, p.settings.NodeName, p.layout.unlockKey(), keys.Unlock.Reveal(), home.Dir())
+`, p.settings.ClusterID, p.settings.NodeName, roleWords(p.settings), p.layout.unlockKey(), keys.Unlock.Reveal(), home.Dir())
 }
 
 // random returns what IDs are made of.

@@ -27,7 +27,9 @@ func (p *prepared) run(ctx context.Context, open opening) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveHTTP(ctx, p.http, p.settings, &ready, registry) })
 	g.Go(func() error { return p.manage(ctx, open, &ready, registry) })
-	g.Go(func() error { return p.work(ctx, &ready) })
+	if p.settings.Worker {
+		g.Go(func() error { return p.work(ctx, &ready) })
+	}
 	p.log.Info("warren is running", "version", version.Version, "node", p.settings.NodeName,
 		"address", p.tcp.Addr().String(), "metrics", p.http.Addr().String(), "data_dir", p.layout.Data)
 	return g.Wait()

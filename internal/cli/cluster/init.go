@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"context"
+
 	"github.com/cuemby/warren/internal/cli/command"
 	"github.com/cuemby/warren/internal/cli/nodeflags"
 	"github.com/spf13/cobra"
@@ -16,9 +18,14 @@ interrupted. Whoever types it gets an administrator's certificate in ~/.warren.
 The unlock key is shown once, on a terminal only: whoever restores a backup on
 another machine needs it. Later the node is started with "warren manager start".`,
 		Example: `  sudo warren cluster init
-  sudo warren cluster init --data-dir /srv/warren --listen-addr 10.0.0.1:8080`,
+  sudo warren cluster init --data-dir /srv/warren --listen-addr 10.0.0.1:8080
+  sudo warren cluster init --manager-only --advertise-addr 10.0.0.1:8080`,
 		Args: command.Names("", 0, 0),
 	}
-	nodeflags.Run(cmd, run)
+	managerOnly := cmd.Flags().Bool("manager-only", false, "this machine runs no containers")
+	nodeflags.Run(cmd, func(ctx context.Context, o nodeflags.Options) error {
+		o.ManagerOnly = *managerOnly
+		return run(ctx, o)
+	})
 	return cmd
 }
