@@ -21,7 +21,7 @@ func main() {
 	// Secrets pass through this process, whatever it was started for. Where
 	// the kernel refuses, the memory that holds them is still left out.
 	_ = seal.NoDumps()
-	os.Exit(cli.Main(cli.Hooks{Init: initialise, Start: start, Worker: startWorker, Ctr: runCtr}))
+	os.Exit(cli.Main(cli.Hooks{Init: initialise, Start: start, JoinManager: joinManager, Worker: startWorker, Ctr: runCtr}))
 }
 
 func initialise(ctx context.Context, o cli.NodeOptions) error {
@@ -52,4 +52,8 @@ func runCtr(args []string) error {
 
 func startWorker(ctx context.Context, o cli.NodeOptions, token string) error {
 	return node.StartWorker(ctx, node.Options(o), token)
+}
+
+func joinManager(ctx context.Context, o cli.NodeOptions, token string) error {
+	return node.JoinManager(ctx, node.Options(o), token)
 }

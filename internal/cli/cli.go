@@ -34,6 +34,8 @@ type Hooks struct {
 	Init func(ctx context.Context, o NodeOptions) error
 	// Start runs a node that was set up before until ctx ends.
 	Start func(ctx context.Context, o NodeOptions) error
+	// JoinManager runs a manager until ctx ends, which joins first.
+	JoinManager nodeflags.Join
 	// Worker runs a worker until ctx ends; the token lets it join first.
 	Worker nodeflags.Join
 	// Ctr runs containerd's own client, with these arguments, against the
@@ -63,7 +65,7 @@ func New(h Hooks) *cobra.Command {
 		image.New(s),
 		registry.New(s),
 		cluster.New(s, h.Init),
-		manager.New(h.Start),
+		manager.New(s, h.Start, h.JoinManager),
 		worker.New(s, h.Worker),
 		newInit(s),
 		newExec(s),

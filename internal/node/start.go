@@ -38,6 +38,12 @@ func Start(ctx context.Context, o Options) error {
 	if err := clearInitMark(p.layout); err != nil {
 		return err
 	}
+	return p.runManager(ctx)
+}
+
+// runManager runs a manager with the state and keys that it has, or gets from
+// the others.
+func (p *prepared) runManager(ctx context.Context) error {
 	if c, err := readNodeCertificate(p); err == nil {
 		if err := p.use(c); err != nil {
 			return err

@@ -50,6 +50,9 @@ func ValidateServiceSpec(service string, s *warrenv1.ServiceSpec) error {
 	if err := validateUpdate(service, s); err != nil {
 		return err
 	}
+	if _, err := ParseConstraints(s.GetConstraints()); err != nil {
+		return err
+	}
 	return ValidateContainer(service, s.GetContainer())
 }
 

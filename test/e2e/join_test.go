@@ -88,8 +88,8 @@ func TestJoinRefuses(t *testing.T) {
 		"manager's":       {strings.TrimSpace(m.run("cluster", "join-token", "manager")), m.address, "is for a manager", 1},
 		"no Warren":       {token, plain, "it does not speak TLS", 3},
 		"nobody listens":  {token, freeAddress(t), "connection refused", 3},
-		"not one address": {token, "nowhere", "not a manager's address", 1},
-		"no address":      {token, "", "--manager", 1},
+		"not one address": {token, "nowhere", "not a manager's address", 2},
+		"no address":      {token, "", "--manager", 2},
 	} {
 		if said := n.refused(c.code, start(n, c.token, c.manager)...); !strings.Contains(said, c.says) {
 			t.Errorf("%s: %s", what, said)
@@ -131,4 +131,115 @@ func TestPeopleHaveCertificatesOfTheirOwn(t *testing.T) {
 	if said := bob.refused(6, "volume", "list"); !strings.Contains(said, "no member") {
 		t.Errorf("revoked: %s", said)
 	}
+}
+
+// TestDrainedAndLostNodes: tasks without volumes go elsewhere, those whose data
+// is on the node wait for it and say so.
+func TestDrainedAndLostNodes(t *testing.T) {
+	f := newFleet(t)
+	m := f.manager("manager-1", "--manager-only")
+	f.worker(m, "worker-1")
+	w2 := f.worker(m, "worker-2")
+	m.run("image", "load", artifact(t, "busybox.tar"))
+	m.run("node", "label", "worker-2", "zone=b")
+	m.run("service", "create", "web", "--image", "busybox", "--replicas", "2", "--stop-timeout", "1s", "--", "sleep", "1000")
+	m.run("service", "create", "db", "--image", "busybox", "--volume", "data:/data", "--constraint", "node.labels.zone==b", "--stop-timeout", "1s", "--", "sleep", "1000")
+	if on := nodesOf(m.running("db", 1)); on["worker-2"] != 1 {
+		t.Errorf("the constraint was not kept: %v", on)
+	}
+	m.run("service", "create", "nowhere", "--image", "busybox", "--constraint", "node.labels.zone==c", "--", "sleep", "1000")
+	m.waits("nowhere", "0 of 2 nodes fit: 2 not satisfying node.labels.zone==c")
+	m.run("service", "delete", "nowhere")
+
+	t.Log("drain")
+	if said := m.run("node", "drain", "worker-2"); !strings.Contains(said, "db-task-1") {
+		t.Errorf("drain does not tell who waits: %s", said)
+	}
+	m.onlyOn("web", "worker-1", 2)
+	m.waits("db", "1 drained")
+	m.run("node", "activate", "worker-2")
+	m.running("db", 1)
+
+	t.Log("lose the node, with one task of web on it")
+	m.run("service", "scale", "web", "3")
+	m.running("web", 3)
+	w2.cut()
+	m.state("worker-2", "down")
+	m.onlyOn("web", "worker-1", 3)
+	m.waits("db", "worker-2 is down")
+	if said := m.refused(1, "volume", "delete", "data"); !strings.Contains(said, "in use") {
+		t.Errorf("a volume in use: %s", said)
+	}
+	w2.mend()
+	m.state("worker-2", "ready")
+	m.running("db", 1)
+	m.onlyOn("web", "worker-1", 3)
+}
+
+// waits waits until inspect says why the service's task waits.
+func (n *node) waits(service, why string) {
+	n.t.Helper()
+	n.eventually(service+" says why it waits", func() error {
+		if said := n.run("service", "inspect", service); !strings.Contains(said, why) {
+			return fmt.Errorf("no %q in:\n%s", why, said)
+		}
+		return nil
+	})
+}
+
+// onlyOn waits until that many tasks of the service run on one node, and none
+// elsewhere.
+func (n *node) onlyOn(service, where string, count int) {
+	n.t.Helper()
+	n.eventually(fmt.Sprintf("%d tasks of %s run on %s", count, service, where), func() error {
+		tasks, err := n.tasks(service)
+		if err != nil {
+			return err
+		}
+		there := 0
+		for _, task := range tasks {
+			if task.Node == where && task.State == "running" {
+				there++
+			}
+		}
+		if there != count {
+			return fmt.Errorf("%+v", tasks)
+		}
+		return nil
+	})
+}
+
+// TestManagersJoin: two more managers get a vote, any of them answers, and the
+// cluster goes on without the first.
+func TestManagersJoin(t *testing.T) {
+	f := newFleet(t)
+	m := f.manager("manager-1", "--manager-only")
+	token := strings.TrimSpace(m.run("cluster", "join-token", "manager"))
+	var others []*node
+	for _, name := range []string{"manager-2", "manager-3"} {
+		n := f.node(name)
+		n.launch("manager", "join", "--data-dir", n.lib(), "--run-dir", n.runDir(), "--node-name", name,
+			"--listen-addr", n.address, "--metrics-addr", "127.0.0.1:0", "--token", token, "--manager", m.address)
+		others = append(others, n)
+	}
+	m.feed("value", "secret", "create", "pw", "--from-stdin")
+	for _, n := range others {
+		n.eventually("the manager that joined answers", func() error {
+			n.alive()
+			if _, stderr, code := m.try("", "secret", "inspect", "pw", "--manager", n.address); code != 0 {
+				return fmt.Errorf("%s", stderr)
+			}
+			return nil
+		})
+	}
+	m.end(syscall.SIGKILL)
+	m.eventually("the other two go on", func() error {
+		if _, stderr, code := m.try("v", "secret", "create", "later", "--from-stdin", "--manager", others[0].address); code != 0 {
+			return fmt.Errorf("%s", stderr)
+		}
+		return nil
+	})
+	m.start()
+	others[1].end(syscall.SIGTERM)
+	others[1].start()
 }

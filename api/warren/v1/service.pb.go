@@ -23,55 +23,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// ServiceMode says how many tasks a service has.
-type ServiceMode int32
-
-const (
-	// As many as replicas says, spread over the nodes.
-	ServiceMode_SERVICE_MODE_REPLICATED ServiceMode = 0
-	// One on each node that satisfies the constraints.
-	ServiceMode_SERVICE_MODE_GLOBAL ServiceMode = 1
-)
-
-// Enum value maps for ServiceMode.
-var (
-	ServiceMode_name = map[int32]string{
-		0: "SERVICE_MODE_REPLICATED",
-		1: "SERVICE_MODE_GLOBAL",
-	}
-	ServiceMode_value = map[string]int32{
-		"SERVICE_MODE_REPLICATED": 0,
-		"SERVICE_MODE_GLOBAL":     1,
-	}
-)
-
-func (x ServiceMode) Enum() *ServiceMode {
-	p := new(ServiceMode)
-	*p = x
-	return p
-}
-
-func (x ServiceMode) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (ServiceMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_v1_service_proto_enumTypes[0].Descriptor()
-}
-
-func (ServiceMode) Type() protoreflect.EnumType {
-	return &file_warren_v1_service_proto_enumTypes[0]
-}
-
-func (x ServiceMode) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use ServiceMode.Descriptor instead.
-func (ServiceMode) EnumDescriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{0}
-}
-
 // UpdateOrder is what happens first when a task is replaced by one of a newer
 // spec.
 type UpdateOrder int32
@@ -109,11 +60,11 @@ func (x UpdateOrder) String() string {
 }
 
 func (UpdateOrder) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_v1_service_proto_enumTypes[1].Descriptor()
+	return file_warren_v1_service_proto_enumTypes[0].Descriptor()
 }
 
 func (UpdateOrder) Type() protoreflect.EnumType {
-	return &file_warren_v1_service_proto_enumTypes[1]
+	return &file_warren_v1_service_proto_enumTypes[0]
 }
 
 func (x UpdateOrder) Number() protoreflect.EnumNumber {
@@ -122,7 +73,7 @@ func (x UpdateOrder) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UpdateOrder.Descriptor instead.
 func (UpdateOrder) EnumDescriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{1}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{0}
 }
 
 // FailureAction is what an update does when a new task fails.
@@ -165,11 +116,11 @@ func (x FailureAction) String() string {
 }
 
 func (FailureAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_v1_service_proto_enumTypes[2].Descriptor()
+	return file_warren_v1_service_proto_enumTypes[1].Descriptor()
 }
 
 func (FailureAction) Type() protoreflect.EnumType {
-	return &file_warren_v1_service_proto_enumTypes[2]
+	return &file_warren_v1_service_proto_enumTypes[1]
 }
 
 func (x FailureAction) Number() protoreflect.EnumNumber {
@@ -178,7 +129,7 @@ func (x FailureAction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FailureAction.Descriptor instead.
 func (FailureAction) EnumDescriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{2}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{1}
 }
 
 // UpdateState is how far the update of a service is.
@@ -231,11 +182,11 @@ func (x UpdateState) String() string {
 }
 
 func (UpdateState) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_v1_service_proto_enumTypes[3].Descriptor()
+	return file_warren_v1_service_proto_enumTypes[2].Descriptor()
 }
 
 func (UpdateState) Type() protoreflect.EnumType {
-	return &file_warren_v1_service_proto_enumTypes[3]
+	return &file_warren_v1_service_proto_enumTypes[2]
 }
 
 func (x UpdateState) Number() protoreflect.EnumNumber {
@@ -244,7 +195,7 @@ func (x UpdateState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UpdateState.Descriptor instead.
 func (UpdateState) EnumDescriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{3}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{2}
 }
 
 type LogEntry_Stream int32
@@ -280,11 +231,11 @@ func (x LogEntry_Stream) String() string {
 }
 
 func (LogEntry_Stream) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_v1_service_proto_enumTypes[4].Descriptor()
+	return file_warren_v1_service_proto_enumTypes[3].Descriptor()
 }
 
 func (LogEntry_Stream) Type() protoreflect.EnumType {
-	return &file_warren_v1_service_proto_enumTypes[4]
+	return &file_warren_v1_service_proto_enumTypes[3]
 }
 
 func (x LogEntry_Stream) Number() protoreflect.EnumNumber {
@@ -302,8 +253,7 @@ type ServiceSpec struct {
 	Replicas  uint32                 `protobuf:"varint,2,opt,name=replicas,proto3" json:"replicas,omitempty"`
 	Update    *UpdateRules           `protobuf:"bytes,10,opt,name=update,proto3" json:"update,omitempty"`
 	// How many earlier specs are kept; 10 when unset.
-	History *uint32     `protobuf:"varint,11,opt,name=history,proto3,oneof" json:"history,omitempty"`
-	Mode    ServiceMode `protobuf:"varint,20,opt,name=mode,proto3,enum=warren.v1.ServiceMode" json:"mode,omitempty"`
+	History *uint32 `protobuf:"varint,11,opt,name=history,proto3,oneof" json:"history,omitempty"`
 	// What a node must be like: node.labels.zone==a, node.name!=worker-1.
 	Constraints   []string `protobuf:"bytes,21,rep,name=constraints,proto3" json:"constraints,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -366,13 +316,6 @@ func (x *ServiceSpec) GetHistory() uint32 {
 		return *x.History
 	}
 	return 0
-}
-
-func (x *ServiceSpec) GetMode() ServiceMode {
-	if x != nil {
-		return x.Mode
-	}
-	return ServiceMode_SERVICE_MODE_REPLICATED
 }
 
 func (x *ServiceSpec) GetConstraints() []string {
@@ -1586,14 +1529,13 @@ var File_warren_v1_service_proto protoreflect.FileDescriptor
 
 const file_warren_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x17warren/v1/service.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x19warren/v1/container.proto\x1a\x14warren/v1/task.proto\"\x8a\x02\n" +
+	"\x17warren/v1/service.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x19warren/v1/container.proto\x1a\x14warren/v1/task.proto\"\xde\x01\n" +
 	"\vServiceSpec\x126\n" +
 	"\tcontainer\x18\x01 \x01(\v2\x18.warren.v1.ContainerSpecR\tcontainer\x12\x1a\n" +
 	"\breplicas\x18\x02 \x01(\rR\breplicas\x12.\n" +
 	"\x06update\x18\n" +
 	" \x01(\v2\x16.warren.v1.UpdateRulesR\x06update\x12\x1d\n" +
-	"\ahistory\x18\v \x01(\rH\x00R\ahistory\x88\x01\x01\x12*\n" +
-	"\x04mode\x18\x14 \x01(\x0e2\x16.warren.v1.ServiceModeR\x04mode\x12 \n" +
+	"\ahistory\x18\v \x01(\rH\x00R\ahistory\x88\x01\x01\x12 \n" +
 	"\vconstraints\x18\x15 \x03(\tR\vconstraintsB\n" +
 	"\n" +
 	"\b_history\"\x99\x02\n" +
@@ -1706,10 +1648,7 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\x06Stream\x12\x16\n" +
 	"\x12STREAM_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTREAM_STDOUT\x10\x01\x12\x11\n" +
-	"\rSTREAM_STDERR\x10\x02*C\n" +
-	"\vServiceMode\x12\x1b\n" +
-	"\x17SERVICE_MODE_REPLICATED\x10\x00\x12\x17\n" +
-	"\x13SERVICE_MODE_GLOBAL\x10\x01*f\n" +
+	"\rSTREAM_STDERR\x10\x02*f\n" +
 	"\vUpdateOrder\x12\x1c\n" +
 	"\x18UPDATE_ORDER_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18UPDATE_ORDER_START_FIRST\x10\x01\x12\x1b\n" +
@@ -1766,110 +1705,108 @@ func file_warren_v1_service_proto_rawDescGZIP() []byte {
 	return file_warren_v1_service_proto_rawDescData
 }
 
-var file_warren_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_warren_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_warren_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_warren_v1_service_proto_goTypes = []any{
-	(ServiceMode)(0),               // 0: warren.v1.ServiceMode
-	(UpdateOrder)(0),               // 1: warren.v1.UpdateOrder
-	(FailureAction)(0),             // 2: warren.v1.FailureAction
-	(UpdateState)(0),               // 3: warren.v1.UpdateState
-	(LogEntry_Stream)(0),           // 4: warren.v1.LogEntry.Stream
-	(*ServiceSpec)(nil),            // 5: warren.v1.ServiceSpec
-	(*UpdateRules)(nil),            // 6: warren.v1.UpdateRules
-	(*ServiceUpdate)(nil),          // 7: warren.v1.ServiceUpdate
-	(*ServiceRevision)(nil),        // 8: warren.v1.ServiceRevision
-	(*Service)(nil),                // 9: warren.v1.Service
-	(*CreateServiceRequest)(nil),   // 10: warren.v1.CreateServiceRequest
-	(*CreateServiceResponse)(nil),  // 11: warren.v1.CreateServiceResponse
-	(*ListServicesResponse)(nil),   // 12: warren.v1.ListServicesResponse
-	(*UpdateServiceRequest)(nil),   // 13: warren.v1.UpdateServiceRequest
-	(*UpdateServiceResponse)(nil),  // 14: warren.v1.UpdateServiceResponse
-	(*RollbackServiceRequest)(nil), // 15: warren.v1.RollbackServiceRequest
-	(*ListRevisionsResponse)(nil),  // 16: warren.v1.ListRevisionsResponse
-	(*ScaleServiceRequest)(nil),    // 17: warren.v1.ScaleServiceRequest
-	(*StopServiceRequest)(nil),     // 18: warren.v1.StopServiceRequest
-	(*StartServiceRequest)(nil),    // 19: warren.v1.StartServiceRequest
-	(*DeleteServiceRequest)(nil),   // 20: warren.v1.DeleteServiceRequest
-	(*ServiceLogsRequest)(nil),     // 21: warren.v1.ServiceLogsRequest
-	(*LogEntry)(nil),               // 22: warren.v1.LogEntry
-	nil,                            // 23: warren.v1.ServiceRevision.LabelsEntry
-	nil,                            // 24: warren.v1.CreateServiceRequest.LabelsEntry
-	nil,                            // 25: warren.v1.UpdateServiceRequest.LabelsEntry
-	(*ContainerSpec)(nil),          // 26: warren.v1.ContainerSpec
-	(*durationpb.Duration)(nil),    // 27: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 28: google.protobuf.Timestamp
-	(*Meta)(nil),                   // 29: warren.v1.Meta
-	(*Task)(nil),                   // 30: warren.v1.Task
-	(*Ref)(nil),                    // 31: warren.v1.Ref
-	(*Filter)(nil),                 // 32: warren.v1.Filter
+	(UpdateOrder)(0),               // 0: warren.v1.UpdateOrder
+	(FailureAction)(0),             // 1: warren.v1.FailureAction
+	(UpdateState)(0),               // 2: warren.v1.UpdateState
+	(LogEntry_Stream)(0),           // 3: warren.v1.LogEntry.Stream
+	(*ServiceSpec)(nil),            // 4: warren.v1.ServiceSpec
+	(*UpdateRules)(nil),            // 5: warren.v1.UpdateRules
+	(*ServiceUpdate)(nil),          // 6: warren.v1.ServiceUpdate
+	(*ServiceRevision)(nil),        // 7: warren.v1.ServiceRevision
+	(*Service)(nil),                // 8: warren.v1.Service
+	(*CreateServiceRequest)(nil),   // 9: warren.v1.CreateServiceRequest
+	(*CreateServiceResponse)(nil),  // 10: warren.v1.CreateServiceResponse
+	(*ListServicesResponse)(nil),   // 11: warren.v1.ListServicesResponse
+	(*UpdateServiceRequest)(nil),   // 12: warren.v1.UpdateServiceRequest
+	(*UpdateServiceResponse)(nil),  // 13: warren.v1.UpdateServiceResponse
+	(*RollbackServiceRequest)(nil), // 14: warren.v1.RollbackServiceRequest
+	(*ListRevisionsResponse)(nil),  // 15: warren.v1.ListRevisionsResponse
+	(*ScaleServiceRequest)(nil),    // 16: warren.v1.ScaleServiceRequest
+	(*StopServiceRequest)(nil),     // 17: warren.v1.StopServiceRequest
+	(*StartServiceRequest)(nil),    // 18: warren.v1.StartServiceRequest
+	(*DeleteServiceRequest)(nil),   // 19: warren.v1.DeleteServiceRequest
+	(*ServiceLogsRequest)(nil),     // 20: warren.v1.ServiceLogsRequest
+	(*LogEntry)(nil),               // 21: warren.v1.LogEntry
+	nil,                            // 22: warren.v1.ServiceRevision.LabelsEntry
+	nil,                            // 23: warren.v1.CreateServiceRequest.LabelsEntry
+	nil,                            // 24: warren.v1.UpdateServiceRequest.LabelsEntry
+	(*ContainerSpec)(nil),          // 25: warren.v1.ContainerSpec
+	(*durationpb.Duration)(nil),    // 26: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
+	(*Meta)(nil),                   // 28: warren.v1.Meta
+	(*Task)(nil),                   // 29: warren.v1.Task
+	(*Ref)(nil),                    // 30: warren.v1.Ref
+	(*Filter)(nil),                 // 31: warren.v1.Filter
 }
 var file_warren_v1_service_proto_depIdxs = []int32{
-	26, // 0: warren.v1.ServiceSpec.container:type_name -> warren.v1.ContainerSpec
-	6,  // 1: warren.v1.ServiceSpec.update:type_name -> warren.v1.UpdateRules
-	0,  // 2: warren.v1.ServiceSpec.mode:type_name -> warren.v1.ServiceMode
-	27, // 3: warren.v1.UpdateRules.delay:type_name -> google.protobuf.Duration
-	1,  // 4: warren.v1.UpdateRules.order:type_name -> warren.v1.UpdateOrder
-	2,  // 5: warren.v1.UpdateRules.failure_action:type_name -> warren.v1.FailureAction
-	27, // 6: warren.v1.UpdateRules.monitor:type_name -> google.protobuf.Duration
-	3,  // 7: warren.v1.ServiceUpdate.state:type_name -> warren.v1.UpdateState
-	28, // 8: warren.v1.ServiceUpdate.started_at:type_name -> google.protobuf.Timestamp
-	28, // 9: warren.v1.ServiceUpdate.finished_at:type_name -> google.protobuf.Timestamp
-	1,  // 10: warren.v1.ServiceUpdate.order:type_name -> warren.v1.UpdateOrder
-	5,  // 11: warren.v1.ServiceRevision.spec:type_name -> warren.v1.ServiceSpec
-	23, // 12: warren.v1.ServiceRevision.labels:type_name -> warren.v1.ServiceRevision.LabelsEntry
-	28, // 13: warren.v1.ServiceRevision.created_at:type_name -> google.protobuf.Timestamp
-	29, // 14: warren.v1.Service.meta:type_name -> warren.v1.Meta
-	5,  // 15: warren.v1.Service.spec:type_name -> warren.v1.ServiceSpec
-	28, // 16: warren.v1.Service.deleted_at:type_name -> google.protobuf.Timestamp
-	28, // 17: warren.v1.Service.revised_at:type_name -> google.protobuf.Timestamp
-	7,  // 18: warren.v1.Service.update:type_name -> warren.v1.ServiceUpdate
-	30, // 19: warren.v1.Service.tasks:type_name -> warren.v1.Task
-	24, // 20: warren.v1.CreateServiceRequest.labels:type_name -> warren.v1.CreateServiceRequest.LabelsEntry
-	5,  // 21: warren.v1.CreateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
-	9,  // 22: warren.v1.CreateServiceResponse.service:type_name -> warren.v1.Service
-	9,  // 23: warren.v1.ListServicesResponse.services:type_name -> warren.v1.Service
-	31, // 24: warren.v1.UpdateServiceRequest.ref:type_name -> warren.v1.Ref
-	5,  // 25: warren.v1.UpdateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
-	25, // 26: warren.v1.UpdateServiceRequest.labels:type_name -> warren.v1.UpdateServiceRequest.LabelsEntry
-	9,  // 27: warren.v1.UpdateServiceResponse.service:type_name -> warren.v1.Service
-	31, // 28: warren.v1.RollbackServiceRequest.ref:type_name -> warren.v1.Ref
-	8,  // 29: warren.v1.ListRevisionsResponse.revisions:type_name -> warren.v1.ServiceRevision
-	31, // 30: warren.v1.ScaleServiceRequest.ref:type_name -> warren.v1.Ref
-	31, // 31: warren.v1.StopServiceRequest.ref:type_name -> warren.v1.Ref
-	31, // 32: warren.v1.StartServiceRequest.ref:type_name -> warren.v1.Ref
-	31, // 33: warren.v1.DeleteServiceRequest.ref:type_name -> warren.v1.Ref
-	31, // 34: warren.v1.ServiceLogsRequest.ref:type_name -> warren.v1.Ref
-	28, // 35: warren.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
-	4,  // 36: warren.v1.LogEntry.stream:type_name -> warren.v1.LogEntry.Stream
-	10, // 37: warren.v1.Services.CreateService:input_type -> warren.v1.CreateServiceRequest
-	31, // 38: warren.v1.Services.GetService:input_type -> warren.v1.Ref
-	32, // 39: warren.v1.Services.ListServices:input_type -> warren.v1.Filter
-	17, // 40: warren.v1.Services.ScaleService:input_type -> warren.v1.ScaleServiceRequest
-	13, // 41: warren.v1.Services.UpdateService:input_type -> warren.v1.UpdateServiceRequest
-	15, // 42: warren.v1.Services.RollbackService:input_type -> warren.v1.RollbackServiceRequest
-	31, // 43: warren.v1.Services.ListRevisions:input_type -> warren.v1.Ref
-	31, // 44: warren.v1.Services.WatchService:input_type -> warren.v1.Ref
-	18, // 45: warren.v1.Services.StopService:input_type -> warren.v1.StopServiceRequest
-	19, // 46: warren.v1.Services.StartService:input_type -> warren.v1.StartServiceRequest
-	20, // 47: warren.v1.Services.DeleteService:input_type -> warren.v1.DeleteServiceRequest
-	21, // 48: warren.v1.Services.ServiceLogs:input_type -> warren.v1.ServiceLogsRequest
-	11, // 49: warren.v1.Services.CreateService:output_type -> warren.v1.CreateServiceResponse
-	9,  // 50: warren.v1.Services.GetService:output_type -> warren.v1.Service
-	12, // 51: warren.v1.Services.ListServices:output_type -> warren.v1.ListServicesResponse
-	9,  // 52: warren.v1.Services.ScaleService:output_type -> warren.v1.Service
-	14, // 53: warren.v1.Services.UpdateService:output_type -> warren.v1.UpdateServiceResponse
-	14, // 54: warren.v1.Services.RollbackService:output_type -> warren.v1.UpdateServiceResponse
-	16, // 55: warren.v1.Services.ListRevisions:output_type -> warren.v1.ListRevisionsResponse
-	9,  // 56: warren.v1.Services.WatchService:output_type -> warren.v1.Service
-	9,  // 57: warren.v1.Services.StopService:output_type -> warren.v1.Service
-	9,  // 58: warren.v1.Services.StartService:output_type -> warren.v1.Service
-	9,  // 59: warren.v1.Services.DeleteService:output_type -> warren.v1.Service
-	22, // 60: warren.v1.Services.ServiceLogs:output_type -> warren.v1.LogEntry
-	49, // [49:61] is the sub-list for method output_type
-	37, // [37:49] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	25, // 0: warren.v1.ServiceSpec.container:type_name -> warren.v1.ContainerSpec
+	5,  // 1: warren.v1.ServiceSpec.update:type_name -> warren.v1.UpdateRules
+	26, // 2: warren.v1.UpdateRules.delay:type_name -> google.protobuf.Duration
+	0,  // 3: warren.v1.UpdateRules.order:type_name -> warren.v1.UpdateOrder
+	1,  // 4: warren.v1.UpdateRules.failure_action:type_name -> warren.v1.FailureAction
+	26, // 5: warren.v1.UpdateRules.monitor:type_name -> google.protobuf.Duration
+	2,  // 6: warren.v1.ServiceUpdate.state:type_name -> warren.v1.UpdateState
+	27, // 7: warren.v1.ServiceUpdate.started_at:type_name -> google.protobuf.Timestamp
+	27, // 8: warren.v1.ServiceUpdate.finished_at:type_name -> google.protobuf.Timestamp
+	0,  // 9: warren.v1.ServiceUpdate.order:type_name -> warren.v1.UpdateOrder
+	4,  // 10: warren.v1.ServiceRevision.spec:type_name -> warren.v1.ServiceSpec
+	22, // 11: warren.v1.ServiceRevision.labels:type_name -> warren.v1.ServiceRevision.LabelsEntry
+	27, // 12: warren.v1.ServiceRevision.created_at:type_name -> google.protobuf.Timestamp
+	28, // 13: warren.v1.Service.meta:type_name -> warren.v1.Meta
+	4,  // 14: warren.v1.Service.spec:type_name -> warren.v1.ServiceSpec
+	27, // 15: warren.v1.Service.deleted_at:type_name -> google.protobuf.Timestamp
+	27, // 16: warren.v1.Service.revised_at:type_name -> google.protobuf.Timestamp
+	6,  // 17: warren.v1.Service.update:type_name -> warren.v1.ServiceUpdate
+	29, // 18: warren.v1.Service.tasks:type_name -> warren.v1.Task
+	23, // 19: warren.v1.CreateServiceRequest.labels:type_name -> warren.v1.CreateServiceRequest.LabelsEntry
+	4,  // 20: warren.v1.CreateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
+	8,  // 21: warren.v1.CreateServiceResponse.service:type_name -> warren.v1.Service
+	8,  // 22: warren.v1.ListServicesResponse.services:type_name -> warren.v1.Service
+	30, // 23: warren.v1.UpdateServiceRequest.ref:type_name -> warren.v1.Ref
+	4,  // 24: warren.v1.UpdateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
+	24, // 25: warren.v1.UpdateServiceRequest.labels:type_name -> warren.v1.UpdateServiceRequest.LabelsEntry
+	8,  // 26: warren.v1.UpdateServiceResponse.service:type_name -> warren.v1.Service
+	30, // 27: warren.v1.RollbackServiceRequest.ref:type_name -> warren.v1.Ref
+	7,  // 28: warren.v1.ListRevisionsResponse.revisions:type_name -> warren.v1.ServiceRevision
+	30, // 29: warren.v1.ScaleServiceRequest.ref:type_name -> warren.v1.Ref
+	30, // 30: warren.v1.StopServiceRequest.ref:type_name -> warren.v1.Ref
+	30, // 31: warren.v1.StartServiceRequest.ref:type_name -> warren.v1.Ref
+	30, // 32: warren.v1.DeleteServiceRequest.ref:type_name -> warren.v1.Ref
+	30, // 33: warren.v1.ServiceLogsRequest.ref:type_name -> warren.v1.Ref
+	27, // 34: warren.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
+	3,  // 35: warren.v1.LogEntry.stream:type_name -> warren.v1.LogEntry.Stream
+	9,  // 36: warren.v1.Services.CreateService:input_type -> warren.v1.CreateServiceRequest
+	30, // 37: warren.v1.Services.GetService:input_type -> warren.v1.Ref
+	31, // 38: warren.v1.Services.ListServices:input_type -> warren.v1.Filter
+	16, // 39: warren.v1.Services.ScaleService:input_type -> warren.v1.ScaleServiceRequest
+	12, // 40: warren.v1.Services.UpdateService:input_type -> warren.v1.UpdateServiceRequest
+	14, // 41: warren.v1.Services.RollbackService:input_type -> warren.v1.RollbackServiceRequest
+	30, // 42: warren.v1.Services.ListRevisions:input_type -> warren.v1.Ref
+	30, // 43: warren.v1.Services.WatchService:input_type -> warren.v1.Ref
+	17, // 44: warren.v1.Services.StopService:input_type -> warren.v1.StopServiceRequest
+	18, // 45: warren.v1.Services.StartService:input_type -> warren.v1.StartServiceRequest
+	19, // 46: warren.v1.Services.DeleteService:input_type -> warren.v1.DeleteServiceRequest
+	20, // 47: warren.v1.Services.ServiceLogs:input_type -> warren.v1.ServiceLogsRequest
+	10, // 48: warren.v1.Services.CreateService:output_type -> warren.v1.CreateServiceResponse
+	8,  // 49: warren.v1.Services.GetService:output_type -> warren.v1.Service
+	11, // 50: warren.v1.Services.ListServices:output_type -> warren.v1.ListServicesResponse
+	8,  // 51: warren.v1.Services.ScaleService:output_type -> warren.v1.Service
+	13, // 52: warren.v1.Services.UpdateService:output_type -> warren.v1.UpdateServiceResponse
+	13, // 53: warren.v1.Services.RollbackService:output_type -> warren.v1.UpdateServiceResponse
+	15, // 54: warren.v1.Services.ListRevisions:output_type -> warren.v1.ListRevisionsResponse
+	8,  // 55: warren.v1.Services.WatchService:output_type -> warren.v1.Service
+	8,  // 56: warren.v1.Services.StopService:output_type -> warren.v1.Service
+	8,  // 57: warren.v1.Services.StartService:output_type -> warren.v1.Service
+	8,  // 58: warren.v1.Services.DeleteService:output_type -> warren.v1.Service
+	21, // 59: warren.v1.Services.ServiceLogs:output_type -> warren.v1.LogEntry
+	48, // [48:60] is the sub-list for method output_type
+	36, // [36:48] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_service_proto_init() }
@@ -1889,7 +1826,7 @@ func file_warren_v1_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_service_proto_rawDesc), len(file_warren_v1_service_proto_rawDesc)),
-			NumEnums:      5,
+			NumEnums:      4,
 			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,

@@ -394,8 +394,6 @@ type Task struct {
 	NodeId      string         `protobuf:"bytes,10,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	Desired     DesiredState   `protobuf:"varint,11,opt,name=desired,proto3,enum=warren.v1.DesiredState" json:"desired,omitempty"`
 	Constraints []string       `protobuf:"bytes,30,rep,name=constraints,proto3" json:"constraints,omitempty"`
-	// ID of the only node it is for: a global service's task.
-	OnlyNodeId string `protobuf:"bytes,31,opt,name=only_node_id,json=onlyNodeId,proto3" json:"only_node_id,omitempty"`
 	// Filled in when a task is read; stored elsewhere.
 	Status        *TaskStatus `protobuf:"bytes,20,opt,name=status,proto3" json:"status,omitempty"`
 	NodeName      string      `protobuf:"bytes,21,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`
@@ -515,13 +513,6 @@ func (x *Task) GetConstraints() []string {
 		return x.Constraints
 	}
 	return nil
-}
-
-func (x *Task) GetOnlyNodeId() string {
-	if x != nil {
-		return x.OnlyNodeId
-	}
-	return ""
 }
 
 func (x *Task) GetStatus() *TaskStatus {
@@ -1236,7 +1227,7 @@ const file_warren_v1_task_proto_rawDesc = "" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x16\n" +
 	"\x06target\x18\x04 \x01(\tR\x06target\x12\x12\n" +
 	"\x04size\x18\x05 \x01(\x04R\x04size\x12\x12\n" +
-	"\x04keys\x18\x06 \x03(\tR\x04keys\"\xb1\x04\n" +
+	"\x04keys\x18\x06 \x03(\tR\x04keys\"\x8f\x04\n" +
 	"\x04Task\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12\x1d\n" +
 	"\n" +
@@ -1251,9 +1242,7 @@ const file_warren_v1_task_proto_rawDesc = "" +
 	"\anode_id\x18\n" +
 	" \x01(\tR\x06nodeId\x121\n" +
 	"\adesired\x18\v \x01(\x0e2\x17.warren.v1.DesiredStateR\adesired\x12 \n" +
-	"\vconstraints\x18\x1e \x03(\tR\vconstraints\x12 \n" +
-	"\fonly_node_id\x18\x1f \x01(\tR\n" +
-	"onlyNodeId\x12-\n" +
+	"\vconstraints\x18\x1e \x03(\tR\vconstraints\x12-\n" +
 	"\x06status\x18\x14 \x01(\v2\x15.warren.v1.TaskStatusR\x06status\x12\x1b\n" +
 	"\tnode_name\x18\x15 \x01(\tR\bnodeName\"\x9c\x04\n" +
 	"\n" +

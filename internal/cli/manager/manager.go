@@ -13,6 +13,6 @@ import (
 type Start func(ctx context.Context, o nodeflags.Options) error
 
 // New makes `warren manager`.
-func New(start Start) *cobra.Command {
-	return command.Group("manager", "Run a node that holds the cluster's state", newStart(start))
+func New(s *command.Shell, start Start, join nodeflags.Join) *cobra.Command {
+	return command.Group("manager", "Run a node that holds the cluster's state", newStart(start), newJoin(s, join))
 }

@@ -27,6 +27,7 @@ type serviceFlags struct {
 	network     string
 	publish     []string
 	history     uint32
+	constraints []string
 	update      updateFlags
 	health      healthFlags
 	limits      limitFlags
@@ -66,7 +67,7 @@ func (f *serviceFlags) request(cmd *cobra.Command, name string, args []string) (
 	r := &warrenv1.CreateServiceRequest{
 		Name:   name,
 		Labels: map[string]string{},
-		Spec:   &warrenv1.ServiceSpec{Replicas: f.replicas, Container: &warrenv1.ContainerSpec{Args: args}},
+		Spec:   &warrenv1.ServiceSpec{Replicas: f.replicas, Constraints: f.constraints, Container: &warrenv1.ContainerSpec{Args: args}},
 	}
 	if err := f.apply(cmd.Flags(), r.Spec, r.Labels); err != nil {
 		return nil, err

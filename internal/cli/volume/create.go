@@ -19,7 +19,8 @@ func newCreate(s *command.Shell) *cobra.Command {
 		Short: "Create a volume",
 		Long:  "Create a volume. It returns once the volume's directory exists on its node.",
 		Example: `  warren volume create my-data
-  warren volume create db-data --driver local --label env=production --label app=postgres`,
+  warren volume create db-data --driver local --label env=production --label app=postgres
+  warren volume create db-data --node worker-2`,
 		Args:              command.Names(spec.KindVolume, 1, 1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -47,6 +48,7 @@ func newCreate(s *command.Shell) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&r.Spec.Driver, "driver", spec.DriverLocal, "`DRIVER` that keeps the data")
+	flags.StringVar(&r.Node, "node", "", "`NODE` that shall have the data, for good (default: the manager chooses)")
 	flags.StringArrayVar(&options, "option", nil, "option of the driver: `KEY=VALUE` (repeatable)")
 	flags.StringArrayVarP(&labels, "label", "l", nil, "label: `KEY=VALUE` (repeatable)")
 	_ = cmd.RegisterFlagCompletionFunc("driver", cobra.FixedCompletions([]string{spec.DriverLocal}, cobra.ShellCompDirectiveNoFileComp))

@@ -20,7 +20,7 @@ type filter interface {
 	explain(p *plan, t *Task, culprit *Volume) string
 }
 
-var filters = []filter{ready{}, volumes{}, resources{}}
+var filters = []filter{ready{}, drained{}, constraints{}, volumes{}, resources{}}
 
 // ready keeps tasks from nodes that nobody hears of.
 type ready struct{}
@@ -120,7 +120,7 @@ func (p *plan) explain(t *Task) string {
 		return "the cluster has no worker"
 	}
 	var key strings.Builder
-	fmt.Fprintf(&key, "%v ", t.Reserve)
+	fmt.Fprintf(&key, "%v %q ", t.Reserve, constraintsText(t.Constraints))
 	for _, ref := range t.Volumes {
 		if at := p.volumes[ref.ID].at(); at != "" {
 			fmt.Fprintf(&key, "%s@%s ", ref.ID, at)

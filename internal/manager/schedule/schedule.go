@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/spec"
 )
 
 // Snapshot is what is known of the cluster at one moment. Decide keeps no
@@ -44,6 +45,9 @@ type Node struct {
 	// Tasks and Volumes count what it was given already.
 	Tasks   int
 	Volumes int
+	// Drained means that a person wants nothing on it.
+	Drained bool
+	Labels  map[string]string
 	// Capacity is what the machine has, Reserved what of it is promised to
 	// the tasks that it was given already.
 	Capacity, Reserved Resources
@@ -72,6 +76,8 @@ type Task struct {
 	ServiceID string
 	// Volumes are IDs and names of what it mounts.
 	Volumes []VolumeRef
+	// Constraints are conditions that its node must satisfy, all of them.
+	Constraints []spec.Constraint
 	// Reserve is what its node must have to spare.
 	Reserve Resources
 }
@@ -160,7 +166,7 @@ func newPlan(s Snapshot) *plan {
 	for i, n := range p.nodes {
 		n.index = i
 		p.nodeByID[n.ID] = n
-		if n.Ready {
+		if n.usable() {
 			p.ready++
 			p.byTasks.insert(i, n.Tasks)
 			p.byVolumes.insert(i, n.Volumes)

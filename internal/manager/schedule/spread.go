@@ -13,7 +13,7 @@ func (p *plan) newSpread(running map[string]int) *spread {
 	s := &spread{perNode: map[int]int{}, nodesWith: map[int]int{0: p.ready}}
 	for id, count := range running {
 		n := p.nodeByID[id]
-		if n == nil || !n.Ready {
+		if n == nil || !n.usable() {
 			continue
 		}
 		s.nodesWith[0]--

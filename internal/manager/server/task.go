@@ -68,6 +68,29 @@ func fillTask(tx *store.ReadTx, task *warrenv1.Task) (err error) {
 	if task.Status, err = optional(tx.TaskStatus().Peek(m.GetNamespace(), m.GetId())); err != nil {
 		return err
 	}
-	task.NodeName, err = nodeName(tx, task.GetNodeId())
-	return err
+	if task.NodeName, err = nodeName(tx, task.GetNodeId()); err != nil {
+		return err
+	}
+	return tellOfNode(tx, task)
+}
+
+// tellOfNode says in a task's message that nobody hears of its node: what was
+// last reported of it may not be so any more.
+func tellOfNode(tx *store.ReadTx, task *warrenv1.Task) error {
+	if task.GetNodeId() == "" || task.GetStatus() == nil || spec.Terminal(task.GetStatus().GetState()) {
+		return nil
+	}
+	node, err := optional(tx.NodeStatus().Peek(task.GetNodeId()))
+	if err != nil || node.GetState() != warrenv1.NodeState_NODE_STATE_DOWN {
+		return err
+	}
+	why := "node " + task.GetNodeName() + " is down"
+	for _, pin := range task.GetVolumes() {
+		if task.GetDesired() == warrenv1.DesiredState_DESIRED_STATE_RUNNING {
+			why += "; the task waits for it, because volume " + pin.GetVolume() + " is there"
+			break
+		}
+	}
+	task.Status.Message = why
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
@@ -27,6 +28,11 @@ func (v *volumes) CreateVolume(ctx context.Context, r *warrenv1.CreateVolumeRequ
 	volume := newVolume(r, spec.VolumeID(r.GetName(), v.config.Rand()))
 	volume.Meta.CreatedAt, volume.Meta.UpdatedAt = v.now(), v.now()
 	id, err := v.commit(ctx, func(tx *store.Tx) (string, error) {
+		if r.GetNode() != "" {
+			if err := onNode(tx, volume, r.GetNode()); err != nil {
+				return "", err
+			}
+		}
 		return volume.GetMeta().GetId(), createVolume(tx, volume, "by "+callerName(ctx))
 	})
 	if err != nil {
@@ -36,6 +42,25 @@ func (v *volumes) CreateVolume(ctx context.Context, r *warrenv1.CreateVolumeRequ
 		return nil, v.giveUp(ctx, r, id, err)
 	}
 	return v.read(ctx, &warrenv1.Ref{Namespace: r.GetNamespace(), NameOrId: id})
+}
+
+// onNode puts a new volume on the node that a person chose, for good.
+func onNode(tx *store.Tx, volume *warrenv1.Volume, name string) error {
+	node, err := find(tx.Nodes(), spec.KindNode, &warrenv1.Ref{NameOrId: name})
+	if err != nil {
+		return err
+	}
+	m := volume.GetMeta()
+	if volume.GetSpec().GetDriver() != spec.DriverLocal {
+		return spec.Problemf(spec.Invalid, spec.KindVolume, m.GetName(), "a volume of driver %s is on no node", volume.GetSpec().GetDriver()).
+			WithHint("leave --node out")
+	}
+	if !slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_WORKER) {
+		return spec.Problemf(spec.Refused, spec.KindVolume, m.GetName(), "node %q runs no containers, so no volume can be there", node.GetMeta().GetName()).
+			WithHint("warren node list shows which are workers")
+	}
+	volume.NodeId, volume.Pinned = node.GetMeta().GetId(), true
+	return nil
 }
 
 func newVolume(r *warrenv1.CreateVolumeRequest, id string) *warrenv1.Volume {

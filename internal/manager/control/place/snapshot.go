@@ -8,6 +8,7 @@ import (
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/schedule"
 	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/spec"
 )
 
 // snapshot reads what the scheduler must know to place what waits. Tasks that
@@ -34,6 +35,10 @@ func (c *census) snapshot(tx *store.ReadTx) (s schedule.Snapshot, hopeless []sch
 			continue
 		}
 		t := schedule.Task{ID: string(key), Name: task.GetMeta().GetName(), ServiceID: task.GetServiceId(), Reserve: reserveOf(task)}
+		if t.Constraints, err = spec.ParseConstraints(task.GetConstraints()); err != nil {
+			hopeless = append(hopeless, schedule.Wait{ID: string(key), Reason: err.Error()})
+			continue
+		}
 		for _, pin := range task.GetVolumes() {
 			volume := store.KeyOf(key.Namespace(), pin.GetVolumeId())
 			wanted[volume] = struct{}{}
@@ -82,7 +87,9 @@ func (c *census) nodes(tx *store.ReadTx) ([]schedule.Node, error) {
 		}
 		nodes = append(nodes, schedule.Node{
 			ID: key.ID(), Name: node.GetMeta().GetName(),
-			Ready: status.GetState() == warrenv1.NodeState_NODE_STATE_READY,
+			Drained: node.GetAvailability() == warrenv1.NodeAvailability_NODE_AVAILABILITY_DRAINED,
+			Labels:  node.GetMeta().GetLabels(),
+			Ready:   status.GetState() == warrenv1.NodeState_NODE_STATE_READY,
 			Tasks: c.tasksOn[key.ID()], Volumes: c.volumesOn[key.ID()],
 			Capacity: capacityOf(status), Reserved: c.reserved[key.ID()],
 		})

@@ -36,7 +36,12 @@ func look(tx *store.ReadTx, key store.Key, now time.Time) (*world, error) {
 		if unlessNotFound(err) != nil {
 			return nil, err
 		}
+		evicted, away, err := leaves(tx, t)
+		if err != nil {
+			return nil, err
+		}
 		w.tasks = append(w.tasks, task{
+			evicted: evicted, away: away,
 			id: key.ID(), name: t.GetMeta().GetName(), created: t.GetMeta().GetCreatedAt().AsTime(),
 			slot: t.GetSlot(), incarnation: t.GetIncarnation(), specVersion: t.GetSpecVersion(),
 			desired: t.GetDesired(), status: status,
@@ -154,7 +159,7 @@ func create(tx *store.Tx, w *world, s seat) (*warrenv1.Task, error) {
 		},
 		ServiceId: service.GetMeta().GetId(), Service: name,
 		Slot: s.slot, Incarnation: s.incarnation, SpecVersion: service.GetSpecVersion(),
-		Container: service.GetSpec().GetContainer(),
+		Container: service.GetSpec().GetContainer(), Constraints: service.GetSpec().GetConstraints(),
 		Desired:   warrenv1.DesiredState_DESIRED_STATE_RUNNING,
 	}
 	if err := pin(&tx.ReadTx, task); err != nil {

@@ -21,9 +21,14 @@ type task struct {
 	status      *warrenv1.TaskStatus
 	// held is set while it has an attachment: its volumes are not free yet.
 	held bool
+	// evicted is set when its node is drained.
+	evicted bool
+	// away is set when its node is down and none of its volumes is there: it
+	// counts as over, and is stopped should the node come back.
+	away bool
 }
 
-func (t task) over() bool   { return spec.Terminal(t.status.GetState()) }
+func (t task) over() bool   { return spec.Terminal(t.status.GetState()) || t.away }
 func (t task) wanted() bool { return t.desired == warrenv1.DesiredState_DESIRED_STATE_RUNNING }
 
 // world is all that a plan depends on.
@@ -87,6 +92,7 @@ func (p *plan) wakeAt(t time.Time) {
 // is start-first lets the one before run until the next one is up.
 func makePlan(w *world) *plan {
 	p := &plan{}
+	p.evict(w.tasks)
 	r := newRollout(w, p)
 	for _, s := range w.slots() {
 		if !w.on() || s.number > w.service.GetSpec().GetReplicas() {
@@ -100,6 +106,16 @@ func makePlan(w *world) *plan {
 	slices.SortFunc(p.stop, func(a, b leaver) int { return cmp.Compare(a.id, b.id) })
 	slices.SortFunc(p.create, func(a, b seat) int { return cmp.Compare(a.slot, b.slot) })
 	return p
+}
+
+// evict stops the tasks that their nodes are to lose, or have lost.
+func (p *plan) evict(tasks []task) {
+	for i, t := range tasks {
+		if t.wanted() && (t.evicted || t.away) && !spec.Terminal(t.status.GetState()) {
+			p.stop = append(p.stop, leaver{t.id, ""})
+			tasks[i].desired = warrenv1.DesiredState_DESIRED_STATE_STOPPED
+		}
+	}
 }
 
 // dismiss stops those of the tasks that are wanted.

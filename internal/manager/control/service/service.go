@@ -45,7 +45,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	defer cancel()
 	ringing.Go(func() { r.alarms.run(ctx, func(service store.Key) { r.ring(ctx, service) }) })
 	return reconcile.Run(ctx, r.store, r.log, r.react,
-		store.TableServices, store.TableTasks, store.TableTaskStatus, store.TableAttachments)
+		store.TableServices, store.TableTasks, store.TableTaskStatus, store.TableAttachments, store.TableNodes, store.TableNodeStatus)
 }
 
 // ring brings a service on whose time has come.
@@ -88,6 +88,11 @@ func (r *Reconciler) concerned(ctx context.Context, changes store.Changes) ([]st
 		tasks := slices.Concat(changes.Keys(store.TableTasks), changes.Keys(store.TableTaskStatus))
 		for _, key := range changes.Keys(store.TableAttachments) {
 			tasks = append(tasks, store.KeyOf(key.Namespace(), key.ID()))
+		}
+		for _, node := range slices.Concat(changes.Keys(store.TableNodes), changes.Keys(store.TableNodeStatus)) {
+			for key := range tx.Tasks().OfNode(node.ID()) {
+				tasks = append(tasks, key)
+			}
 		}
 		for _, key := range tasks {
 			task, err := tx.Tasks().Get(key.Parts()...)
