@@ -121,12 +121,13 @@ func connect(ctx context.Context, a address, o Options) (*grpc.ClientConn, error
 	if err != nil {
 		return nil, err
 	}
-	return connectWith(ctx, a, creds, patience(o.Patience))
+	return connectWith(ctx, a, creds, o)
 }
 
 // connectWith is connect with credentials that prove, or check, something else.
-func connectWith(ctx context.Context, a address, creds credentials.TransportCredentials, p patience) (*grpc.ClientConn, error) {
+func connectWith(ctx context.Context, a address, creds credentials.TransportCredentials, o Options) (*grpc.ClientConn, error) {
 	w := &witness{TransportCredentials: creds}
+	p := patience(o.Patience)
 	if p == 0 {
 		p = patience(defaultPatience)
 	}

@@ -85,7 +85,7 @@ func notJoined(failures []failure) error {
 }
 
 func joinAt(ctx context.Context, a address, o JoinOptions) (*Admission, error) {
-	conn, err := connectWith(ctx, a, credentials.NewTLS(pki.JoinTLS(o.Token)), 0)
+	conn, err := connectWith(ctx, a, credentials.NewTLS(pki.JoinTLS(o.Token)), Options{})
 	if err != nil {
 		return nil, err
 	}

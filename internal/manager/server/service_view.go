@@ -27,7 +27,7 @@ func fillService(tx *store.ReadTx, service *warrenv1.Service) error {
 			if service.GetStopped() && !spec.Terminal(t.GetStatus().GetState()) {
 				service.Warnings = append(service.Warnings, fmt.Sprintf("%s has not stopped yet", t.GetMeta().GetName()))
 			}
-		case t.GetStatus().GetState() == warrenv1.TaskState_TASK_STATE_RUNNING:
+		case t.GetStatus().GetState() == warrenv1.TaskState_TASK_STATE_RUNNING && !onDownNode(tx, t):
 			service.Running++
 			countHealth(service, t.GetStatus().GetHealth())
 		case t.GetStatus().GetMessage() != "":

@@ -71,18 +71,15 @@ func fillTask(tx *store.ReadTx, task *warrenv1.Task) (err error) {
 	if task.NodeName, err = nodeName(tx, task.GetNodeId()); err != nil {
 		return err
 	}
-	return tellOfNode(tx, task)
+	tellOfNode(tx, task)
+	return nil
 }
 
 // tellOfNode says in a task's message that nobody hears of its node: what was
 // last reported of it may not be so any more.
-func tellOfNode(tx *store.ReadTx, task *warrenv1.Task) error {
-	if task.GetNodeId() == "" || task.GetStatus() == nil || spec.Terminal(task.GetStatus().GetState()) {
-		return nil
-	}
-	node, err := optional(tx.NodeStatus().Peek(task.GetNodeId()))
-	if err != nil || node.GetState() != warrenv1.NodeState_NODE_STATE_DOWN {
-		return err
+func tellOfNode(tx *store.ReadTx, task *warrenv1.Task) {
+	if task.GetStatus() == nil || spec.Terminal(task.GetStatus().GetState()) || !onDownNode(tx, task) {
+		return
 	}
 	why := "node " + task.GetNodeName() + " is down"
 	for _, pin := range task.GetVolumes() {
@@ -92,5 +89,13 @@ func tellOfNode(tx *store.ReadTx, task *warrenv1.Task) error {
 		}
 	}
 	task.Status.Message = why
-	return nil
+}
+
+// onDownNode tells whether nobody hears of the task's node.
+func onDownNode(tx *store.ReadTx, task *warrenv1.Task) bool {
+	if task.GetNodeId() == "" {
+		return false
+	}
+	node, err := tx.NodeStatus().Peek(task.GetNodeId())
+	return err == nil && node.GetState() == warrenv1.NodeState_NODE_STATE_DOWN
 }
