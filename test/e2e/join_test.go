@@ -43,7 +43,8 @@ func TestWorkersJoin(t *testing.T) {
 		n.startWorker()
 	}
 	m.end(syscall.SIGTERM)
-	m.start()
+	m.launch("manager", "start", "--data-dir", m.lib())
+	m.answers()
 	m.state("worker-1", "ready")
 	m.state("worker-2", "ready")
 	m.running("db", 1)
@@ -82,7 +83,7 @@ func TestJoinRefuses(t *testing.T) {
 		token, manager, says string
 		code                 int
 	}{
-		"truncated":       {token[:len(token)-4], m.address, "not whole", 1},
+		"truncated":       {token[:len(token)-4], m.address, "not whole", 2},
 		"wrong secret":    {token[:len(token)-4] + "AAAA", m.address, "not valid", 6},
 		"other cluster":   {strings.TrimSpace(other.run("cluster", "join-token", "worker")), m.address, "another cluster", 6},
 		"manager's":       {strings.TrimSpace(m.run("cluster", "join-token", "manager")), m.address, "is for a manager", 1},
@@ -143,6 +144,7 @@ func TestDrainedAndLostNodes(t *testing.T) {
 	m.run("image", "load", artifact(t, "busybox.tar"))
 	m.run("node", "label", "worker-2", "zone=b")
 	m.run("service", "create", "web", "--image", "busybox", "--replicas", "2", "--stop-timeout", "1s", "--", "sleep", "1000")
+	m.run("volume", "create", "data", "--node", "worker-2")
 	m.run("service", "create", "db", "--image", "busybox", "--volume", "data:/data", "--constraint", "node.labels.zone==b", "--stop-timeout", "1s", "--", "sleep", "1000")
 	if on := nodesOf(m.running("db", 1)); on["worker-2"] != 1 {
 		t.Errorf("the constraint was not kept: %v", on)
@@ -239,7 +241,14 @@ func TestManagersJoin(t *testing.T) {
 		}
 		return nil
 	})
-	m.start()
+	m.launch("manager", "start", "--data-dir", m.lib())
+	m.answers()
 	others[1].end(syscall.SIGTERM)
-	others[1].start()
+	others[1].launch("manager", "start", "--data-dir", others[1].lib())
+	m.eventually("it is back", func() error {
+		if _, stderr, code := m.try("", "node", "list", "--manager", others[1].address); code != 0 {
+			return fmt.Errorf("%s", stderr)
+		}
+		return nil
+	})
 }

@@ -53,7 +53,11 @@ func RunJoining(s *command.Shell, cmd *cobra.Command, run Join) {
 		if err != nil {
 			return err
 		}
-		o.Managers = command.Addresses(s.Manager)
+		// A node that has joined remembers where managers are; what a person's
+		// environment says is for the commands that ask one.
+		if text != "" || cmd.Flags().Changed("manager") {
+			o.Managers = command.Addresses(s.Manager)
+		}
 		return run(ctx, o, text)
 	})
 }
