@@ -102,6 +102,7 @@ func (n *node) alive() {
 func (f *fleet) worker(m *node, name string) *node {
 	f.t.Helper()
 	n := f.node(name)
+	f.t.Cleanup(m.removeServices) // while the worker can still stop them
 	n.joinAsWorker(m, strings.TrimSpace(m.run("cluster", "join-token", "worker", "--single-use")))
 	m.state(name, "ready")
 	return n

@@ -109,6 +109,7 @@ func TestJoinRefuses(t *testing.T) {
 	if said := late.refused(5, start(late, strings.TrimSpace(m.run("cluster", "join-token", "worker")), m.address)...); !strings.Contains(said, "--node-name") {
 		t.Errorf("a taken name: %s", said)
 	}
+	n.end(syscall.SIGTERM)
 	if said := n.refused(1, "manager", "start", "--data-dir", n.lib()); !strings.Contains(said, "worker start") {
 		t.Errorf("a worker started as manager: %s", said)
 	}
@@ -234,6 +235,13 @@ func TestManagersJoin(t *testing.T) {
 			return nil
 		})
 	}
+	m.eventually("both have a vote", func() error {
+		text, err := os.ReadFile(m.logPath())
+		if votes := strings.Count(string(text), "takes part from now on"); err != nil || votes < 2 {
+			return fmt.Errorf("%d of them, %v", votes, err)
+		}
+		return nil
+	})
 	m.end(syscall.SIGKILL)
 	m.eventually("the other two go on", func() error {
 		if _, stderr, code := m.try("v", "secret", "create", "later", "--from-stdin", "--manager", others[0].address); code != 0 {
