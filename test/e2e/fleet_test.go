@@ -72,12 +72,12 @@ func (f *fleet) manager(name string, flags ...string) *node {
 	n := f.node(name)
 	n.launch(append([]string{"cluster", "init", "--data-dir", n.lib(), "--run-dir", n.runDir(),
 		"--node-name", name, "--listen-addr", n.address, "--metrics-addr", "127.0.0.1:0"}, flags...)...)
-	n.answers()
+	n.apiAnswers()
 	return n
 }
 
-// answers waits until the node's API does.
-func (n *node) answers() {
+// apiAnswers waits until the node's API does.
+func (n *node) apiAnswers() {
 	n.t.Helper()
 	n.eventually("the manager answers", func() error {
 		n.alive()

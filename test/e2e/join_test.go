@@ -44,7 +44,7 @@ func TestWorkersJoin(t *testing.T) {
 	}
 	m.end(syscall.SIGTERM)
 	m.launch("manager", "start", "--data-dir", m.lib())
-	m.answers()
+	m.apiAnswers()
 	m.state("worker-1", "ready")
 	m.state("worker-2", "ready")
 	m.running("db", 1)
@@ -250,7 +250,7 @@ func TestManagersJoin(t *testing.T) {
 		return nil
 	})
 	m.launch("manager", "start", "--data-dir", m.lib())
-	m.answers()
+	m.apiAnswers()
 	others[1].end(syscall.SIGTERM)
 	others[1].launch("manager", "start", "--data-dir", others[1].lib())
 	m.eventually("it is back", func() error {
