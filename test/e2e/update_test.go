@@ -7,7 +7,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -23,20 +25,41 @@ func (n *node) createServe(name string, flags ...string) {
 	n.run("service", "wait", name, "--timeout", "60s")
 }
 
-// answers counts the tasks of a service that answer.
-func (n *node) answers(service string) (count int) {
-	tasks, err := n.tasks(service)
-	if err != nil {
-		return 0
-	}
-	for _, t := range tasks {
-		c, err := net.DialTimeout("tcp", t.Address+":8000", time.Second)
-		if err == nil {
-			c.Close()
-			count++
+// answers counts the tasks of a service that answer, all asked at once. It
+// counts again when the tasks changed meanwhile: one that was asked may have
+// been let go before it could answer.
+func (n *node) answers(service string) int {
+	for {
+		before, err := n.tasks(service)
+		if err != nil {
+			return 0
+		}
+		var count atomic.Int32
+		var asked sync.WaitGroup
+		for _, t := range before {
+			asked.Go(func() {
+				c, err := net.DialTimeout("tcp", t.Address+":8000", time.Second)
+				if err == nil {
+					c.Close()
+					count.Add(1)
+				}
+			})
+		}
+		asked.Wait()
+		after, err := n.tasks(service)
+		if err == nil && slices.Equal(states(before), states(after)) {
+			return int(count.Load())
 		}
 	}
-	return count
+}
+
+// states tells which tasks there are, and how each stands.
+func states(tasks []task) (all []string) {
+	for _, t := range tasks {
+		all = append(all, t.ID+" "+t.State)
+	}
+	slices.Sort(all)
+	return all
 }
 
 func TestAnUpdateNeverLeavesTheServiceWithoutItsTasks(t *testing.T) {
