@@ -33,15 +33,15 @@ const (
 
 // Kinds of objects, as users read them.
 const (
-	KindVolume    = "volume"
-	KindSecret    = "secret"
-	KindService   = "service"
-	KindTask      = "task"
-	KindNode      = "node"
-	KindClient    = "client"
-	KindToken     = "join token"
+	KindVolume  = "volume"
+	KindSecret  = "secret"
+	KindService = "service"
+	KindTask    = "task"
+	KindNode    = "node"
+	KindClient  = "client"
+	KindToken   = "join token"
 	// KindMember is in the refusal of who is no member of the cluster any more.
-	KindMember = "member"
+	KindMember    = "member"
 	KindNamespace = "namespace"
 	KindImage     = "image"
 	KindRegistry  = "registry"

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -110,7 +111,12 @@ func (p *Port) greet(raw net.Conn) {
 	if err := p.sort(ctx, raw); err != nil {
 		raw.Close()
 		if p.ctx.Err() == nil {
-			p.log.Info("refused a connection", "from", raw.RemoteAddr().String(), "error", err)
+			level := slog.LevelInfo
+			if errors.Is(err, io.EOF) {
+				// Whoever only looks whether the port is open.
+				level = slog.LevelDebug
+			}
+			p.log.Log(p.ctx, level, "refused a connection", "from", raw.RemoteAddr().String(), "error", err)
 		}
 	}
 }

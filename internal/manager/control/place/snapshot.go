@@ -90,7 +90,7 @@ func (c *census) nodes(tx *store.ReadTx) ([]schedule.Node, error) {
 			Drained: node.GetAvailability() == warrenv1.NodeAvailability_NODE_AVAILABILITY_DRAINED,
 			Labels:  node.GetMeta().GetLabels(),
 			Ready:   status.GetState() == warrenv1.NodeState_NODE_STATE_READY,
-			Tasks: c.tasksOn[key.ID()], Volumes: c.volumesOn[key.ID()],
+			Tasks:   c.tasksOn[key.ID()], Volumes: c.volumesOn[key.ID()],
 			Capacity: capacityOf(status), Reserved: c.reserved[key.ID()],
 		})
 	}

@@ -160,7 +160,7 @@ func create(tx *store.Tx, w *world, s seat) (*warrenv1.Task, error) {
 		ServiceId: service.GetMeta().GetId(), Service: name,
 		Slot: s.slot, Incarnation: s.incarnation, SpecVersion: service.GetSpecVersion(),
 		Container: service.GetSpec().GetContainer(), Constraints: service.GetSpec().GetConstraints(),
-		Desired:   warrenv1.DesiredState_DESIRED_STATE_RUNNING,
+		Desired: warrenv1.DesiredState_DESIRED_STATE_RUNNING,
 	}
 	if err := pin(&tx.ReadTx, task); err != nil {
 		return nil, err
