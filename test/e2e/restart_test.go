@@ -50,16 +50,21 @@ func TestReboot(t *testing.T) {
 	n.run("service", "create", "app", "--image", "busybox", "--secret", "one", "--volume", "data:/data", "--stop-timeout", "1s", "--",
 		"sh", "-c", "echo started >> /data/log; exec sleep 1000")
 	n.running("app", 1)
+	// A task runs from the moment its process does, which has not spoken yet.
+	started := func(times int) func() error {
+		return func() error {
+			text, err := os.ReadFile(filepath.Join(n.lib(), "volumes/data/log"))
+			if err != nil || strings.Count(string(text), "started") != times {
+				return fmt.Errorf("%q %v", text, err)
+			}
+			return nil
+		}
+	}
+	n.eventually("the task has started", started(1))
 	n.end(syscall.SIGKILL)
 	n.powerCut()
 	n.start("--boot-id", "00000000-0000-0000-0000-000000000001")
-	n.eventually("the task has started anew", func() error {
-		text, err := os.ReadFile(filepath.Join(n.lib(), "volumes/data/log"))
-		if err != nil || strings.Count(string(text), "started") != 2 {
-			return fmt.Errorf("%q %v", text, err)
-		}
-		return nil
-	})
+	n.eventually("the task has started anew", started(2))
 	n.running("app", 1)
 	if got := n.run("exec", "app-task-1", "--", "cat", "/run/secrets/one"); got != "value" {
 		t.Errorf("the secret reads %q", got)
