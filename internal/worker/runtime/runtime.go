@@ -54,7 +54,7 @@ type Containers interface {
 	Delete(ctx context.Context, id string) error
 	// Status returns ErrNotFound for an unknown container.
 	Status(ctx context.Context, id string) (Status, error)
-	// ContainerIDs lists every container of Warren's, running or not.
+	// ContainerIDs lists every container of this node's, running or not.
 	ContainerIDs(ctx context.Context) ([]string, error)
 	// Wait returns once the container's process has ended, at once when it
 	// already has, also if that happened while this program was not running.

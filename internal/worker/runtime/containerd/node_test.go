@@ -34,6 +34,26 @@ func TestTwoRuntimesOnOneMachine(t *testing.T) {
 	}
 }
 
+// Two nodes that use one containerd must not take each other's containers for
+// leftovers of their own.
+func TestTwoNodesThatUseOneContainerd(t *testing.T) {
+	a := begin(t)
+	start(t, a, sh(a, "of-a", "exec sleep 1000"))
+	o := options(directory(t))
+	o.Address = a.Address()
+	b, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if ids, err := b.ContainerIDs(t.Context()); err != nil || len(ids) != 0 {
+		t.Errorf("the second node counts as its own %v, %v", ids, err)
+	}
+	if ids, err := a.ContainerIDs(t.Context()); err != nil || len(ids) != 1 {
+		t.Errorf("the first node counts as its own %v, %v", ids, err)
+	}
+}
+
 func TestTheAPIIsServedAtItsSocketAndTheSystems(t *testing.T) {
 	dir := directory(t)
 	r := open(t, dir)

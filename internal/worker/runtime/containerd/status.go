@@ -79,9 +79,13 @@ func (r *Runtime) exitWithoutTask(id string) (*runtime.Exit, error) {
 	return &exit, err
 }
 
-// ContainerIDs lists every container of Warren's, running or not.
+// nodeLabel tells the containers of one node from another's, where both use one
+// containerd: each takes away what it does not know of its own only.
+const nodeLabel = "io.warren.data-dir"
+
+// ContainerIDs lists every container of this node's, running or not.
 func (r *Runtime) ContainerIDs(ctx context.Context) ([]string, error) {
-	all, err := r.client.ContainerService().List(r.in(ctx))
+	all, err := r.client.ContainerService().List(r.in(ctx), fmt.Sprintf("labels.%q==%q", nodeLabel, r.dataDir))
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
