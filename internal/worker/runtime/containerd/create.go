@@ -59,7 +59,7 @@ func (r *Runtime) Create(ctx context.Context, c runtime.Container) error {
 		client.WithNewSpec(specOptions(image, c)...),
 		client.WithImageStopSignal(image, "SIGTERM"),
 		client.WithRuntime(r.shim, r.runcOptions()),
-		client.WithContainerLabels(map[string]string{nodeLabel: r.dataDir}),
+		client.WithAdditionalContainerLabels(map[string]string{nodeLabel: r.dataDir}),
 		client.WithContainerExtension(requestKey, &request{Mounts: c.Mounts, Labels: c.Labels, LogPath: c.LogPath}),
 	)
 	if err != nil {
