@@ -99,10 +99,11 @@ test: build images lint
 		tar /bin/tar findutils /usr/bin/find
 	$(GO) test -tags e2e,embed_helpers -timeout 14m -parallel 4 ./...
 
-## bench: against peers and limits, all in one run of minutes; writes bench/results.txt
+## bench: against peers and limits, all in one run of minutes; writes bench/results.txt.
+## One of them alone: make bench BENCH=Secrets
 .PHONY: bench
 bench: build images .cache/docker/usr/sbin/dockerd
-	$(GO) test -tags bench -timeout 30m -count 1 -v ./bench
+	$(GO) test -tags bench -timeout 30m -count 1 -v -run 'Test($(or $(BENCH),.*))$$' ./bench
 
 # Docker is unpacked, not installed: the machine is left as it was.
 .cache/docker/usr/sbin/dockerd:

@@ -3,34 +3,34 @@
 package bench
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 )
 
-// rounds is how often everything is measured.
+// rounds is how often most things are measured.
 const rounds = 25
 
-// TestBench takes a few minutes and writes results.txt. It fails when
-// something cannot be measured, not when an aim is missed: that is for a
-// person to judge, who knows what else the machine did.
-func TestBench(t *testing.T) {
+// result is what all measurements of this run add to.
+var result = newReport()
+
+// TestMain writes results.txt. A measurement fails when something cannot be
+// measured, not when an aim is missed: that is for a person to judge, who knows
+// what else the machine did.
+func TestMain(m *testing.M) {
 	if os.Getuid() != 0 {
-		t.Fatal("this starts containers, so it needs root: sudo make bench")
+		fmt.Fprintln(os.Stderr, "this starts containers, so it needs root: sudo make bench")
+		os.Exit(1)
 	}
-	report := newReport()
-	t.Cleanup(func() {
-		text := report.String()
-		t.Log("\n" + text)
-		if err := os.WriteFile("results.txt", []byte(text), 0o644); err != nil {
-			t.Error(err)
-		}
-	})
-	n := startNode(t)
-	measureFootprint(t, n, report)
-	measureStart(t, n, report)
-	measureSecrets(t, n, startSwarm(t), report)
-	n.footprintAfter(report)
+	code := m.Run()
+	text := result.String()
+	fmt.Print("\n" + text)
+	if err := os.WriteFile("results.txt", []byte(text), 0o644); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // built returns the absolute path of something that make builds.

@@ -7,6 +7,7 @@
 //   - memory and size of the program.
 //
 // Peers take turns within every round, so that a change of the machine's mood
-// meets all of them, and medians are compared. `make bench` runs it; it needs
-// root, and the built binary.
+// meets all of them, and medians are compared. Each subject is a test of its own,
+// which adds to the one report. `make bench` runs them; they need root, and the
+// built binary.
 package bench

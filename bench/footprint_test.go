@@ -19,8 +19,9 @@ const (
 	settleLimit = 60 * time.Second
 )
 
-// measureFootprint looks at a node that was just started and has nothing to do.
-func measureFootprint(t *testing.T, n *node, r *report) {
+// TestFootprint looks at a node that was just started and has nothing to do.
+func TestFootprint(t *testing.T) {
+	n, r := startNode(t), result
 	info, err := os.Stat(n.binary)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +57,7 @@ func (n *node) settled(t *testing.T) float64 {
 // footprintAfter notes what the work has left in memory.
 func (n *node) footprintAfter(r *report) {
 	if rss, err := n.memory("status", "VmRSS:"); err == nil {
-		r.note("the same node right after all of this: VmRSS %.1f MB", rss)
+		r.note("the node right after that: VmRSS %.1f MB", rss)
 	}
 }
 

@@ -34,9 +34,10 @@ const (
 // creator makes one secret; each client has its own.
 type creator func(ctx context.Context, name string) error
 
-// measureSecrets lets one and many clients create secrets in Warren and in
-// Swarm, and a program alone write as much to the same disk.
-func measureSecrets(t *testing.T, n *node, s *swarm, r *report) {
+// TestSecrets lets one and many clients create secrets in Warren and in Swarm,
+// and a program alone write as much to the same disk.
+func TestSecrets(t *testing.T) {
+	n, s, r := startNode(t), startSwarm(t), result
 	warren, docker := make([]creator, many), make([]creator, many)
 	for i := range many {
 		warren[i], docker[i] = n.creator(t, n.dial(t)), s.creator()
@@ -65,6 +66,7 @@ func measureSecrets(t *testing.T, n *node, s *swarm, r *report) {
 		warrenWork*1e3/(rounds*secretsOfMany), swarmWork*1e3/(rounds*secretsOfMany))
 	r.note("secrets to the disk's own rate: 1 client %.2f x, 32 clients %.2f x",
 		warrenOne.median()/disk.median(), warrenMany.median()/disk.median())
+	n.footprintAfter(r)
 }
 
 // rate lets the clients share the work, and returns secrets per second.

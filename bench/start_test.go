@@ -19,9 +19,10 @@ const startAim = 2
 // command ends at once when it is asked to.
 var command = []string{"sh", "-c", "trap exit TERM; sleep 1000 & wait"}
 
-// measureStart starts the same container through Warren's API, through its
-// CLI, and through the containerd inside Warren without the rest.
-func measureStart(t *testing.T, n *node, r *report) {
+// TestStart starts the same container through Warren's API, through its CLI,
+// and through the containerd inside Warren without the rest.
+func TestStart(t *testing.T) {
+	n, r := startNode(t), result
 	n.run(t, "image", "load", built(t, ".cache/images/busybox.tar", "images"))
 	var api, cli, alone samples
 	bare := n.openBare(t, n.runOne(t, "model", n.createByAPI))
