@@ -34,6 +34,14 @@ func ValidateSecret(r *warrenv1.CreateSecretRequest) error {
 	if err := Labels(r.GetLabels()); err != nil {
 		return err
 	}
+	if r.GetKeep() != 0 {
+		if err := KeepVersions(r.GetName(), r.GetKeep()); err != nil {
+			return err
+		}
+	}
+	if err := validateLifetime(r.GetName(), r.GetLifetime()); err != nil {
+		return err
+	}
 	return secretItems(r.GetName(), r.GetItems())
 }
 

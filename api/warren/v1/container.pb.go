@@ -126,6 +126,113 @@ func (RestartCondition) EnumDescriptor() ([]byte, []int) {
 	return file_warren_v1_container_proto_rawDescGZIP(), []int{1}
 }
 
+// OnChange is what a new version of a secret means to tasks that have an older
+// one.
+type OnChange int32
+
+const (
+	// Nothing: they keep theirs until they are replaced.
+	OnChange_ON_CHANGE_NONE OnChange = 0
+	// The files are replaced while the container runs.
+	OnChange_ON_CHANGE_UPDATE OnChange = 1
+	// That, and the container's process gets a signal.
+	OnChange_ON_CHANGE_SIGNAL OnChange = 2
+	// The tasks are replaced as by an update of the service; when one does not
+	// come up, all go back to the version before.
+	OnChange_ON_CHANGE_RESTART OnChange = 3
+)
+
+// Enum value maps for OnChange.
+var (
+	OnChange_name = map[int32]string{
+		0: "ON_CHANGE_NONE",
+		1: "ON_CHANGE_UPDATE",
+		2: "ON_CHANGE_SIGNAL",
+		3: "ON_CHANGE_RESTART",
+	}
+	OnChange_value = map[string]int32{
+		"ON_CHANGE_NONE":    0,
+		"ON_CHANGE_UPDATE":  1,
+		"ON_CHANGE_SIGNAL":  2,
+		"ON_CHANGE_RESTART": 3,
+	}
+)
+
+func (x OnChange) Enum() *OnChange {
+	p := new(OnChange)
+	*p = x
+	return p
+}
+
+func (x OnChange) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OnChange) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_container_proto_enumTypes[2].Descriptor()
+}
+
+func (OnChange) Type() protoreflect.EnumType {
+	return &file_warren_v1_container_proto_enumTypes[2]
+}
+
+func (x OnChange) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OnChange.Descriptor instead.
+func (OnChange) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{2}
+}
+
+// UnmountSecrets is when a container loses its secrets.
+type UnmountSecrets int32
+
+const (
+	UnmountSecrets_UNMOUNT_SECRETS_NEVER UnmountSecrets = 0
+	// Once its health check has succeeded.
+	UnmountSecrets_UNMOUNT_SECRETS_HEALTHY UnmountSecrets = 1
+)
+
+// Enum value maps for UnmountSecrets.
+var (
+	UnmountSecrets_name = map[int32]string{
+		0: "UNMOUNT_SECRETS_NEVER",
+		1: "UNMOUNT_SECRETS_HEALTHY",
+	}
+	UnmountSecrets_value = map[string]int32{
+		"UNMOUNT_SECRETS_NEVER":   0,
+		"UNMOUNT_SECRETS_HEALTHY": 1,
+	}
+)
+
+func (x UnmountSecrets) Enum() *UnmountSecrets {
+	p := new(UnmountSecrets)
+	*p = x
+	return p
+}
+
+func (x UnmountSecrets) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UnmountSecrets) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_container_proto_enumTypes[3].Descriptor()
+}
+
+func (UnmountSecrets) Type() protoreflect.EnumType {
+	return &file_warren_v1_container_proto_enumTypes[3]
+}
+
+func (x UnmountSecrets) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UnmountSecrets.Descriptor instead.
+func (UnmountSecrets) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{3}
+}
+
 // Protocol is what a published port speaks.
 type Protocol int32
 
@@ -157,11 +264,11 @@ func (x Protocol) String() string {
 }
 
 func (Protocol) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_v1_container_proto_enumTypes[2].Descriptor()
+	return file_warren_v1_container_proto_enumTypes[4].Descriptor()
 }
 
 func (Protocol) Type() protoreflect.EnumType {
-	return &file_warren_v1_container_proto_enumTypes[2]
+	return &file_warren_v1_container_proto_enumTypes[4]
 }
 
 func (x Protocol) Number() protoreflect.EnumNumber {
@@ -170,7 +277,7 @@ func (x Protocol) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Protocol.Descriptor instead.
 func (Protocol) EnumDescriptor() ([]byte, []int) {
-	return file_warren_v1_container_proto_rawDescGZIP(), []int{2}
+	return file_warren_v1_container_proto_rawDescGZIP(), []int{4}
 }
 
 // VolumeMount asks for a volume, by name, at a path in the container.
@@ -647,7 +754,18 @@ type SecretMount struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Secret string                 `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// Relative to /run/secrets; the secret's name when empty.
-	Target        string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// Owner of its files, root when 0.
+	Uid uint32 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid uint32 `protobuf:"varint,4,opt,name=gid,proto3" json:"gid,omitempty"`
+	// Permission bits of its files; 0444 when unset.
+	Mode     *uint32  `protobuf:"varint,5,opt,name=mode,proto3,oneof" json:"mode,omitempty"`
+	OnChange OnChange `protobuf:"varint,6,opt,name=on_change,json=onChange,proto3,enum=warren.v1.OnChange" json:"on_change,omitempty"`
+	// With ON_CHANGE_SIGNAL: SIGHUP.
+	Signal string `protobuf:"bytes,7,opt,name=signal,proto3" json:"signal,omitempty"`
+	// The version that tasks get; the newest when 0. With ON_CHANGE_RESTART it is
+	// the manager's: the one that the service was last brought to.
+	Version       uint64 `protobuf:"varint,8,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -694,6 +812,48 @@ func (x *SecretMount) GetTarget() string {
 		return x.Target
 	}
 	return ""
+}
+
+func (x *SecretMount) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *SecretMount) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *SecretMount) GetMode() uint32 {
+	if x != nil && x.Mode != nil {
+		return *x.Mode
+	}
+	return 0
+}
+
+func (x *SecretMount) GetOnChange() OnChange {
+	if x != nil {
+		return x.OnChange
+	}
+	return OnChange_ON_CHANGE_NONE
+}
+
+func (x *SecretMount) GetSignal() string {
+	if x != nil {
+		return x.Signal
+	}
+	return ""
+}
+
+func (x *SecretMount) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 // EnvVar is one environment variable of a container.
@@ -842,8 +1002,9 @@ type ContainerSpec struct {
 	ReadOnly bool `protobuf:"varint,12,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	// Names like CAP_NET_ADMIN; ALL is every one. First what is dropped goes
 	// from Docker's default, then what is added comes.
-	CapAdd  []string `protobuf:"bytes,13,rep,name=cap_add,json=capAdd,proto3" json:"cap_add,omitempty"`
-	CapDrop []string `protobuf:"bytes,14,rep,name=cap_drop,json=capDrop,proto3" json:"cap_drop,omitempty"`
+	CapAdd         []string       `protobuf:"bytes,13,rep,name=cap_add,json=capAdd,proto3" json:"cap_add,omitempty"`
+	CapDrop        []string       `protobuf:"bytes,14,rep,name=cap_drop,json=capDrop,proto3" json:"cap_drop,omitempty"`
+	UnmountSecrets UnmountSecrets `protobuf:"varint,15,opt,name=unmount_secrets,json=unmountSecrets,proto3,enum=warren.v1.UnmountSecrets" json:"unmount_secrets,omitempty"`
 	// Only with NETWORK_MODE_BRIDGE.
 	Ports         []*PublishedPort `protobuf:"bytes,20,rep,name=ports,proto3" json:"ports,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -978,6 +1139,13 @@ func (x *ContainerSpec) GetCapDrop() []string {
 	return nil
 }
 
+func (x *ContainerSpec) GetUnmountSecrets() UnmountSecrets {
+	if x != nil {
+		return x.UnmountSecrets
+	}
+	return UnmountSecrets_UNMOUNT_SECRETS_NEVER
+}
+
 func (x *ContainerSpec) GetPorts() []*PublishedPort {
 	if x != nil {
 		return x.Ports
@@ -1021,10 +1189,17 @@ const file_warren_v1_container_proto_rawDesc = "" +
 	"pids_limit\x18\x05 \x01(\rR\tpidsLimit\"m\n" +
 	"\rRestartPolicy\x129\n" +
 	"\tcondition\x18\x01 \x01(\x0e2\x1b.warren.v1.RestartConditionR\tcondition\x12!\n" +
-	"\fmax_attempts\x18\x02 \x01(\rR\vmaxAttempts\"=\n" +
+	"\fmax_attempts\x18\x02 \x01(\rR\vmaxAttempts\"\xe7\x01\n" +
 	"\vSecretMount\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x16\n" +
-	"\x06target\x18\x02 \x01(\tR\x06target\"2\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x10\n" +
+	"\x03uid\x18\x03 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x04 \x01(\rR\x03gid\x12\x17\n" +
+	"\x04mode\x18\x05 \x01(\rH\x00R\x04mode\x88\x01\x01\x120\n" +
+	"\ton_change\x18\x06 \x01(\x0e2\x13.warren.v1.OnChangeR\bonChange\x12\x16\n" +
+	"\x06signal\x18\a \x01(\tR\x06signal\x12\x18\n" +
+	"\aversion\x18\b \x01(\x04R\aversionB\a\n" +
+	"\x05_mode\"2\n" +
 	"\x06EnvVar\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\xa7\x01\n" +
@@ -1032,7 +1207,7 @@ const file_warren_v1_container_proto_rawDesc = "" +
 	"\fhost_address\x18\x01 \x01(\tR\vhostAddress\x12\x1b\n" +
 	"\thost_port\x18\x02 \x01(\rR\bhostPort\x12%\n" +
 	"\x0econtainer_port\x18\x03 \x01(\rR\rcontainerPort\x12/\n" +
-	"\bprotocol\x18\x04 \x01(\x0e2\x13.warren.v1.ProtocolR\bprotocol\"\xdf\x04\n" +
+	"\bprotocol\x18\x04 \x01(\x0e2\x13.warren.v1.ProtocolR\bprotocol\"\xa3\x05\n" +
 	"\rContainerSpec\x12\x14\n" +
 	"\x05image\x18\x01 \x01(\tR\x05image\x12\x12\n" +
 	"\x04args\x18\x02 \x03(\tR\x04args\x12#\n" +
@@ -1048,7 +1223,8 @@ const file_warren_v1_container_proto_rawDesc = "" +
 	"\arestart\x18\v \x01(\v2\x18.warren.v1.RestartPolicyR\arestart\x12\x1b\n" +
 	"\tread_only\x18\f \x01(\bR\breadOnly\x12\x17\n" +
 	"\acap_add\x18\r \x03(\tR\x06capAdd\x12\x19\n" +
-	"\bcap_drop\x18\x0e \x03(\tR\acapDrop\x12.\n" +
+	"\bcap_drop\x18\x0e \x03(\tR\acapDrop\x12B\n" +
+	"\x0funmount_secrets\x18\x0f \x01(\x0e2\x19.warren.v1.UnmountSecretsR\x0eunmountSecrets\x12.\n" +
 	"\x05ports\x18\x14 \x03(\v2\x18.warren.v1.PublishedPortR\x05ports*T\n" +
 	"\vNetworkMode\x12\x17\n" +
 	"\x13NETWORK_MODE_BRIDGE\x10\x00\x12\x15\n" +
@@ -1057,7 +1233,15 @@ const file_warren_v1_container_proto_rawDesc = "" +
 	"\x10RestartCondition\x12\x19\n" +
 	"\x15RESTART_CONDITION_ANY\x10\x00\x12 \n" +
 	"\x1cRESTART_CONDITION_ON_FAILURE\x10\x01\x12\x1a\n" +
-	"\x16RESTART_CONDITION_NONE\x10\x02*.\n" +
+	"\x16RESTART_CONDITION_NONE\x10\x02*a\n" +
+	"\bOnChange\x12\x12\n" +
+	"\x0eON_CHANGE_NONE\x10\x00\x12\x14\n" +
+	"\x10ON_CHANGE_UPDATE\x10\x01\x12\x14\n" +
+	"\x10ON_CHANGE_SIGNAL\x10\x02\x12\x15\n" +
+	"\x11ON_CHANGE_RESTART\x10\x03*H\n" +
+	"\x0eUnmountSecrets\x12\x19\n" +
+	"\x15UNMOUNT_SECRETS_NEVER\x10\x00\x12\x1b\n" +
+	"\x17UNMOUNT_SECRETS_HEALTHY\x10\x01*.\n" +
 	"\bProtocol\x12\x10\n" +
 	"\fPROTOCOL_TCP\x10\x00\x12\x10\n" +
 	"\fPROTOCOL_UDP\x10\x01B1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
@@ -1074,48 +1258,52 @@ func file_warren_v1_container_proto_rawDescGZIP() []byte {
 	return file_warren_v1_container_proto_rawDescData
 }
 
-var file_warren_v1_container_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_warren_v1_container_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_warren_v1_container_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_warren_v1_container_proto_goTypes = []any{
 	(NetworkMode)(0),            // 0: warren.v1.NetworkMode
 	(RestartCondition)(0),       // 1: warren.v1.RestartCondition
-	(Protocol)(0),               // 2: warren.v1.Protocol
-	(*VolumeMount)(nil),         // 3: warren.v1.VolumeMount
-	(*IoLimit)(nil),             // 4: warren.v1.IoLimit
-	(*HealthCheck)(nil),         // 5: warren.v1.HealthCheck
-	(*HttpProbe)(nil),           // 6: warren.v1.HttpProbe
-	(*TcpProbe)(nil),            // 7: warren.v1.TcpProbe
-	(*Resources)(nil),           // 8: warren.v1.Resources
-	(*RestartPolicy)(nil),       // 9: warren.v1.RestartPolicy
-	(*SecretMount)(nil),         // 10: warren.v1.SecretMount
-	(*EnvVar)(nil),              // 11: warren.v1.EnvVar
-	(*PublishedPort)(nil),       // 12: warren.v1.PublishedPort
-	(*ContainerSpec)(nil),       // 13: warren.v1.ContainerSpec
-	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
+	(OnChange)(0),               // 2: warren.v1.OnChange
+	(UnmountSecrets)(0),         // 3: warren.v1.UnmountSecrets
+	(Protocol)(0),               // 4: warren.v1.Protocol
+	(*VolumeMount)(nil),         // 5: warren.v1.VolumeMount
+	(*IoLimit)(nil),             // 6: warren.v1.IoLimit
+	(*HealthCheck)(nil),         // 7: warren.v1.HealthCheck
+	(*HttpProbe)(nil),           // 8: warren.v1.HttpProbe
+	(*TcpProbe)(nil),            // 9: warren.v1.TcpProbe
+	(*Resources)(nil),           // 10: warren.v1.Resources
+	(*RestartPolicy)(nil),       // 11: warren.v1.RestartPolicy
+	(*SecretMount)(nil),         // 12: warren.v1.SecretMount
+	(*EnvVar)(nil),              // 13: warren.v1.EnvVar
+	(*PublishedPort)(nil),       // 14: warren.v1.PublishedPort
+	(*ContainerSpec)(nil),       // 15: warren.v1.ContainerSpec
+	(*durationpb.Duration)(nil), // 16: google.protobuf.Duration
 }
 var file_warren_v1_container_proto_depIdxs = []int32{
-	4,  // 0: warren.v1.VolumeMount.io_limit:type_name -> warren.v1.IoLimit
-	6,  // 1: warren.v1.HealthCheck.http:type_name -> warren.v1.HttpProbe
-	7,  // 2: warren.v1.HealthCheck.tcp:type_name -> warren.v1.TcpProbe
-	14, // 3: warren.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
-	14, // 4: warren.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
-	14, // 5: warren.v1.HealthCheck.start_period:type_name -> google.protobuf.Duration
+	6,  // 0: warren.v1.VolumeMount.io_limit:type_name -> warren.v1.IoLimit
+	8,  // 1: warren.v1.HealthCheck.http:type_name -> warren.v1.HttpProbe
+	9,  // 2: warren.v1.HealthCheck.tcp:type_name -> warren.v1.TcpProbe
+	16, // 3: warren.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
+	16, // 4: warren.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
+	16, // 5: warren.v1.HealthCheck.start_period:type_name -> google.protobuf.Duration
 	1,  // 6: warren.v1.RestartPolicy.condition:type_name -> warren.v1.RestartCondition
-	2,  // 7: warren.v1.PublishedPort.protocol:type_name -> warren.v1.Protocol
-	11, // 8: warren.v1.ContainerSpec.env:type_name -> warren.v1.EnvVar
-	3,  // 9: warren.v1.ContainerSpec.volumes:type_name -> warren.v1.VolumeMount
-	10, // 10: warren.v1.ContainerSpec.secrets:type_name -> warren.v1.SecretMount
-	14, // 11: warren.v1.ContainerSpec.stop_timeout:type_name -> google.protobuf.Duration
-	0,  // 12: warren.v1.ContainerSpec.network:type_name -> warren.v1.NetworkMode
-	5,  // 13: warren.v1.ContainerSpec.health:type_name -> warren.v1.HealthCheck
-	8,  // 14: warren.v1.ContainerSpec.resources:type_name -> warren.v1.Resources
-	9,  // 15: warren.v1.ContainerSpec.restart:type_name -> warren.v1.RestartPolicy
-	12, // 16: warren.v1.ContainerSpec.ports:type_name -> warren.v1.PublishedPort
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	2,  // 7: warren.v1.SecretMount.on_change:type_name -> warren.v1.OnChange
+	4,  // 8: warren.v1.PublishedPort.protocol:type_name -> warren.v1.Protocol
+	13, // 9: warren.v1.ContainerSpec.env:type_name -> warren.v1.EnvVar
+	5,  // 10: warren.v1.ContainerSpec.volumes:type_name -> warren.v1.VolumeMount
+	12, // 11: warren.v1.ContainerSpec.secrets:type_name -> warren.v1.SecretMount
+	16, // 12: warren.v1.ContainerSpec.stop_timeout:type_name -> google.protobuf.Duration
+	0,  // 13: warren.v1.ContainerSpec.network:type_name -> warren.v1.NetworkMode
+	7,  // 14: warren.v1.ContainerSpec.health:type_name -> warren.v1.HealthCheck
+	10, // 15: warren.v1.ContainerSpec.resources:type_name -> warren.v1.Resources
+	11, // 16: warren.v1.ContainerSpec.restart:type_name -> warren.v1.RestartPolicy
+	3,  // 17: warren.v1.ContainerSpec.unmount_secrets:type_name -> warren.v1.UnmountSecrets
+	14, // 18: warren.v1.ContainerSpec.ports:type_name -> warren.v1.PublishedPort
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_container_proto_init() }
@@ -1123,12 +1311,13 @@ func file_warren_v1_container_proto_init() {
 	if File_warren_v1_container_proto != nil {
 		return
 	}
+	file_warren_v1_container_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_container_proto_rawDesc), len(file_warren_v1_container_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      5,
 			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,

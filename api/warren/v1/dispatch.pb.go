@@ -1209,7 +1209,9 @@ type FetchSecretsRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	TaskId string                 `protobuf:"bytes,1,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
 	// An HPKE public key (MLKEM768-X25519) made for this call alone.
-	SealingKey    []byte `protobuf:"bytes,2,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	SealingKey []byte `protobuf:"bytes,2,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	// Only the pins with these targets; all when empty.
+	Targets       []string `protobuf:"bytes,3,rep,name=targets,proto3" json:"targets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1254,6 +1256,13 @@ func (x *FetchSecretsRequest) GetTaskId() string {
 func (x *FetchSecretsRequest) GetSealingKey() []byte {
 	if x != nil {
 		return x.SealingKey
+	}
+	return nil
+}
+
+func (x *FetchSecretsRequest) GetTargets() []string {
+	if x != nil {
+		return x.Targets
 	}
 	return nil
 }
@@ -1509,11 +1518,12 @@ const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\x05frame\";\n" +
 	"\vStreamError\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"O\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"i\n" +
 	"\x13FetchSecretsRequest\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12\x1f\n" +
 	"\vsealing_key\x18\x02 \x01(\fR\n" +
-	"sealingKey\"s\n" +
+	"sealingKey\x12\x18\n" +
+	"\atargets\x18\x03 \x03(\tR\atargets\"s\n" +
 	"\rFetchedSecret\x12\x1b\n" +
 	"\tsecret_id\x18\x01 \x01(\tR\bsecretId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12+\n" +

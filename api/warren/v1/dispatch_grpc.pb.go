@@ -35,8 +35,8 @@ type DispatcherClient interface {
 	// One per worker: hello, heartbeats and statuses up, assignments down. The
 	// worker is whom its certificate names.
 	Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WorkerMessage, ManagerMessage], error)
-	// The values that one assigned task needs, each sealed to the key in the
-	// request, in the order of the task's pins.
+	// The values that one assigned task needs, or those of them that are asked
+	// for, each sealed to the key in the request, in the order of the task's pins.
 	FetchSecrets(ctx context.Context, in *FetchSecretsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchedSecret], error)
 	// How to pull a task's image: CA, plain HTTP, and the sealed password.
 	FetchRegistry(ctx context.Context, in *FetchRegistryRequest, opts ...grpc.CallOption) (*FetchRegistryResponse, error)
@@ -117,8 +117,8 @@ type DispatcherServer interface {
 	// One per worker: hello, heartbeats and statuses up, assignments down. The
 	// worker is whom its certificate names.
 	Session(grpc.BidiStreamingServer[WorkerMessage, ManagerMessage]) error
-	// The values that one assigned task needs, each sealed to the key in the
-	// request, in the order of the task's pins.
+	// The values that one assigned task needs, or those of them that are asked
+	// for, each sealed to the key in the request, in the order of the task's pins.
 	FetchSecrets(*FetchSecretsRequest, grpc.ServerStreamingServer[FetchedSecret]) error
 	// How to pull a task's image: CA, plain HTTP, and the sealed password.
 	FetchRegistry(context.Context, *FetchRegistryRequest) (*FetchRegistryResponse, error)

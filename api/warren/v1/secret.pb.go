@@ -9,6 +9,7 @@ package warrenv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -29,8 +30,17 @@ type Secret struct {
 	Meta  *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	// Ascending; the last one is what new tasks get.
 	Versions []*SecretVersion `protobuf:"bytes,2,rep,name=versions,proto3" json:"versions,omitempty"`
+	// How long a version is good for; unset when it does not expire. Nothing is
+	// deleted by that.
+	Lifetime *durationpb.Duration `protobuf:"bytes,3,opt,name=lifetime,proto3" json:"lifetime,omitempty"`
+	// How many versions are kept, those in use aside; 10 when 0.
+	Keep uint32 `protobuf:"varint,4,opt,name=keep,proto3" json:"keep,omitempty"`
+	// What was last said of its expiry.
+	Notice *ExpiryNotice `protobuf:"bytes,5,opt,name=notice,proto3" json:"notice,omitempty"`
 	// Filled in when a secret is read; stored elsewhere.
-	UsedBy        []*Usage `protobuf:"bytes,10,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
+	UsedBy []*Usage `protobuf:"bytes,10,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
+	// Tasks that are not over and have it, by name.
+	Tasks         []*SecretTask `protobuf:"bytes,11,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -79,11 +89,180 @@ func (x *Secret) GetVersions() []*SecretVersion {
 	return nil
 }
 
+func (x *Secret) GetLifetime() *durationpb.Duration {
+	if x != nil {
+		return x.Lifetime
+	}
+	return nil
+}
+
+func (x *Secret) GetKeep() uint32 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
+func (x *Secret) GetNotice() *ExpiryNotice {
+	if x != nil {
+		return x.Notice
+	}
+	return nil
+}
+
 func (x *Secret) GetUsedBy() []*Usage {
 	if x != nil {
 		return x.UsedBy
 	}
 	return nil
+}
+
+func (x *Secret) GetTasks() []*SecretTask {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+// ExpiryNotice is that people were told of the expiry of a version.
+type ExpiryNotice struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Version   uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// It had expired; else it was about to.
+	Expired       bool `protobuf:"varint,3,opt,name=expired,proto3" json:"expired,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpiryNotice) Reset() {
+	*x = ExpiryNotice{}
+	mi := &file_warren_v1_secret_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpiryNotice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpiryNotice) ProtoMessage() {}
+
+func (x *ExpiryNotice) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpiryNotice.ProtoReflect.Descriptor instead.
+func (*ExpiryNotice) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ExpiryNotice) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ExpiryNotice) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *ExpiryNotice) GetExpired() bool {
+	if x != nil {
+		return x.Expired
+	}
+	return false
+}
+
+// SecretTask is a task and the version that it has.
+type SecretTask struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Task    string                 `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	TaskId  string                 `protobuf:"bytes,2,opt,name=task_id,json=taskId,proto3" json:"task_id,omitempty"`
+	Service string                 `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	// What its container sees; 0 when that is nothing, as before it runs.
+	Version uint64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// What it is to see: another one for a moment, or while its node is away.
+	Wanted        uint64 `protobuf:"varint,5,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecretTask) Reset() {
+	*x = SecretTask{}
+	mi := &file_warren_v1_secret_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecretTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecretTask) ProtoMessage() {}
+
+func (x *SecretTask) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecretTask.ProtoReflect.Descriptor instead.
+func (*SecretTask) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SecretTask) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
+func (x *SecretTask) GetTaskId() string {
+	if x != nil {
+		return x.TaskId
+	}
+	return ""
+}
+
+func (x *SecretTask) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *SecretTask) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SecretTask) GetWanted() uint64 {
+	if x != nil {
+		return x.Wanted
+	}
+	return 0
 }
 
 // SecretVersion is one immutable value's metadata.
@@ -94,15 +273,21 @@ type SecretVersion struct {
 	// Delivered bytes, all keys together.
 	Size uint64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	// Empty for a secret that is one file; else the files of its directory.
-	Keys          []string               `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Keys      []string               `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// Who made it.
+	CreatedBy string `protobuf:"bytes,5,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	// The earlier version whose value it has; 0 when it has one of its own.
+	CopyOf uint64 `protobuf:"varint,6,opt,name=copy_of,json=copyOf,proto3" json:"copy_of,omitempty"`
+	// Unset when it does not expire.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SecretVersion) Reset() {
 	*x = SecretVersion{}
-	mi := &file_warren_v1_secret_proto_msgTypes[1]
+	mi := &file_warren_v1_secret_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -114,7 +299,7 @@ func (x *SecretVersion) String() string {
 func (*SecretVersion) ProtoMessage() {}
 
 func (x *SecretVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_secret_proto_msgTypes[1]
+	mi := &file_warren_v1_secret_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -127,7 +312,7 @@ func (x *SecretVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretVersion.ProtoReflect.Descriptor instead.
 func (*SecretVersion) Descriptor() ([]byte, []int) {
-	return file_warren_v1_secret_proto_rawDescGZIP(), []int{1}
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SecretVersion) GetNumber() uint64 {
@@ -158,6 +343,27 @@ func (x *SecretVersion) GetCreatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *SecretVersion) GetCreatedBy() string {
+	if x != nil {
+		return x.CreatedBy
+	}
+	return ""
+}
+
+func (x *SecretVersion) GetCopyOf() uint64 {
+	if x != nil {
+		return x.CopyOf
+	}
+	return 0
+}
+
+func (x *SecretVersion) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
 // SealedItem is one value on its way to whoever holds the private key: an
 // HPKE ciphertext (RFC 9180) with its encapsulated key in front.
 type SealedItem struct {
@@ -171,7 +377,7 @@ type SealedItem struct {
 
 func (x *SealedItem) Reset() {
 	*x = SealedItem{}
-	mi := &file_warren_v1_secret_proto_msgTypes[2]
+	mi := &file_warren_v1_secret_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -183,7 +389,7 @@ func (x *SealedItem) String() string {
 func (*SealedItem) ProtoMessage() {}
 
 func (x *SealedItem) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_secret_proto_msgTypes[2]
+	mi := &file_warren_v1_secret_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -196,7 +402,7 @@ func (x *SealedItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedItem.ProtoReflect.Descriptor instead.
 func (*SealedItem) Descriptor() ([]byte, []int) {
-	return file_warren_v1_secret_proto_rawDescGZIP(), []int{2}
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SealedItem) GetKey() string {
@@ -220,14 +426,16 @@ type CreateSecretRequest struct {
 	Labels    map[string]string      `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Sealed to the cluster's key (Cluster.sealing_key); see seal.ClusterInfo
 	// for what is bound to it.
-	Items         []*SealedItem `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	Items         []*SealedItem        `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	Lifetime      *durationpb.Duration `protobuf:"bytes,5,opt,name=lifetime,proto3" json:"lifetime,omitempty"`
+	Keep          uint32               `protobuf:"varint,6,opt,name=keep,proto3" json:"keep,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateSecretRequest) Reset() {
 	*x = CreateSecretRequest{}
-	mi := &file_warren_v1_secret_proto_msgTypes[3]
+	mi := &file_warren_v1_secret_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -239,7 +447,7 @@ func (x *CreateSecretRequest) String() string {
 func (*CreateSecretRequest) ProtoMessage() {}
 
 func (x *CreateSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_secret_proto_msgTypes[3]
+	mi := &file_warren_v1_secret_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -252,7 +460,7 @@ func (x *CreateSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSecretRequest.ProtoReflect.Descriptor instead.
 func (*CreateSecretRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_secret_proto_rawDescGZIP(), []int{3}
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateSecretRequest) GetNamespace() string {
@@ -283,6 +491,382 @@ func (x *CreateSecretRequest) GetItems() []*SealedItem {
 	return nil
 }
 
+func (x *CreateSecretRequest) GetLifetime() *durationpb.Duration {
+	if x != nil {
+		return x.Lifetime
+	}
+	return nil
+}
+
+func (x *CreateSecretRequest) GetKeep() uint32 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
+type UpdateSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Ref   *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	// The values of a new version, sealed to the cluster's key and bound to the
+	// secret's name; none leaves the value as it is.
+	Items        []*SealedItem     `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	SetLabels    map[string]string `protobuf:"bytes,3,rep,name=set_labels,json=setLabels,proto3" json:"set_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	RemoveLabels []string          `protobuf:"bytes,4,rep,name=remove_labels,json=removeLabels,proto3" json:"remove_labels,omitempty"`
+	// As it was when unset; 0 when it shall not expire. Without a new version it
+	// counts from now on.
+	Lifetime *durationpb.Duration `protobuf:"bytes,5,opt,name=lifetime,proto3" json:"lifetime,omitempty"`
+	// As it was when unset.
+	Keep          *uint32 `protobuf:"varint,6,opt,name=keep,proto3,oneof" json:"keep,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSecretRequest) Reset() {
+	*x = UpdateSecretRequest{}
+	mi := &file_warren_v1_secret_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSecretRequest) ProtoMessage() {}
+
+func (x *UpdateSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSecretRequest.ProtoReflect.Descriptor instead.
+func (*UpdateSecretRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UpdateSecretRequest) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *UpdateSecretRequest) GetItems() []*SealedItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *UpdateSecretRequest) GetSetLabels() map[string]string {
+	if x != nil {
+		return x.SetLabels
+	}
+	return nil
+}
+
+func (x *UpdateSecretRequest) GetRemoveLabels() []string {
+	if x != nil {
+		return x.RemoveLabels
+	}
+	return nil
+}
+
+func (x *UpdateSecretRequest) GetLifetime() *durationpb.Duration {
+	if x != nil {
+		return x.Lifetime
+	}
+	return nil
+}
+
+func (x *UpdateSecretRequest) GetKeep() uint32 {
+	if x != nil && x.Keep != nil {
+		return *x.Keep
+	}
+	return 0
+}
+
+type UpdateSecretResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Secret *Secret                `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// For example that a file becomes a directory.
+	Warnings      []string `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSecretResponse) Reset() {
+	*x = UpdateSecretResponse{}
+	mi := &file_warren_v1_secret_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSecretResponse) ProtoMessage() {}
+
+func (x *UpdateSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSecretResponse.ProtoReflect.Descriptor instead.
+func (*UpdateSecretResponse) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UpdateSecretResponse) GetSecret() *Secret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *UpdateSecretResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+type RollbackSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Ref   *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	// The one before the newest when 0.
+	Version       uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackSecretRequest) Reset() {
+	*x = RollbackSecretRequest{}
+	mi := &file_warren_v1_secret_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackSecretRequest) ProtoMessage() {}
+
+func (x *RollbackSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackSecretRequest.ProtoReflect.Descriptor instead.
+func (*RollbackSecretRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RollbackSecretRequest) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *RollbackSecretRequest) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type PruneSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Ref   *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	// As the secret has it when 0.
+	Keep          uint32 `protobuf:"varint,2,opt,name=keep,proto3" json:"keep,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PruneSecretRequest) Reset() {
+	*x = PruneSecretRequest{}
+	mi := &file_warren_v1_secret_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PruneSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PruneSecretRequest) ProtoMessage() {}
+
+func (x *PruneSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PruneSecretRequest.ProtoReflect.Descriptor instead.
+func (*PruneSecretRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PruneSecretRequest) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *PruneSecretRequest) GetKeep() uint32 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
+type PruneSecretResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Secret  *Secret                `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	Dropped []uint64               `protobuf:"varint,2,rep,packed,name=dropped,proto3" json:"dropped,omitempty"`
+	// Older than those that were to be kept, and still there: who uses them.
+	InUse         []*VersionInUse `protobuf:"bytes,3,rep,name=in_use,json=inUse,proto3" json:"in_use,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PruneSecretResponse) Reset() {
+	*x = PruneSecretResponse{}
+	mi := &file_warren_v1_secret_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PruneSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PruneSecretResponse) ProtoMessage() {}
+
+func (x *PruneSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PruneSecretResponse.ProtoReflect.Descriptor instead.
+func (*PruneSecretResponse) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PruneSecretResponse) GetSecret() *Secret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *PruneSecretResponse) GetDropped() []uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return nil
+}
+
+func (x *PruneSecretResponse) GetInUse() []*VersionInUse {
+	if x != nil {
+		return x.InUse
+	}
+	return nil
+}
+
+type VersionInUse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Version uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Tasks, and services whose specs name the version.
+	UsedBy        []*Usage `protobuf:"bytes,2,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VersionInUse) Reset() {
+	*x = VersionInUse{}
+	mi := &file_warren_v1_secret_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VersionInUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VersionInUse) ProtoMessage() {}
+
+func (x *VersionInUse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VersionInUse.ProtoReflect.Descriptor instead.
+func (*VersionInUse) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *VersionInUse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *VersionInUse) GetUsedBy() []*Usage {
+	if x != nil {
+		return x.UsedBy
+	}
+	return nil
+}
+
 type ListSecretsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Secrets       []*Secret              `protobuf:"bytes,1,rep,name=secrets,proto3" json:"secrets,omitempty"`
@@ -292,7 +876,7 @@ type ListSecretsResponse struct {
 
 func (x *ListSecretsResponse) Reset() {
 	*x = ListSecretsResponse{}
-	mi := &file_warren_v1_secret_proto_msgTypes[4]
+	mi := &file_warren_v1_secret_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -304,7 +888,7 @@ func (x *ListSecretsResponse) String() string {
 func (*ListSecretsResponse) ProtoMessage() {}
 
 func (x *ListSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_secret_proto_msgTypes[4]
+	mi := &file_warren_v1_secret_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -317,7 +901,7 @@ func (x *ListSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretsResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_secret_proto_rawDescGZIP(), []int{4}
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListSecretsResponse) GetSecrets() []*Secret {
@@ -337,7 +921,7 @@ type DeleteSecretRequest struct {
 
 func (x *DeleteSecretRequest) Reset() {
 	*x = DeleteSecretRequest{}
-	mi := &file_warren_v1_secret_proto_msgTypes[5]
+	mi := &file_warren_v1_secret_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -349,7 +933,7 @@ func (x *DeleteSecretRequest) String() string {
 func (*DeleteSecretRequest) ProtoMessage() {}
 
 func (x *DeleteSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_secret_proto_msgTypes[5]
+	mi := &file_warren_v1_secret_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -362,7 +946,7 @@ func (x *DeleteSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSecretRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSecretRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_secret_proto_rawDescGZIP(), []int{5}
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteSecretRequest) GetRef() *Ref {
@@ -390,7 +974,7 @@ type DeleteSecretResponse struct {
 
 func (x *DeleteSecretResponse) Reset() {
 	*x = DeleteSecretResponse{}
-	mi := &file_warren_v1_secret_proto_msgTypes[6]
+	mi := &file_warren_v1_secret_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -402,7 +986,7 @@ func (x *DeleteSecretResponse) String() string {
 func (*DeleteSecretResponse) ProtoMessage() {}
 
 func (x *DeleteSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_secret_proto_msgTypes[6]
+	mi := &file_warren_v1_secret_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -415,7 +999,7 @@ func (x *DeleteSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSecretResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSecretResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_secret_proto_rawDescGZIP(), []int{6}
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteSecretResponse) GetSecret() *Secret {
@@ -436,32 +1020,83 @@ var File_warren_v1_secret_proto protoreflect.FileDescriptor
 
 const file_warren_v1_secret_proto_rawDesc = "" +
 	"\n" +
-	"\x16warren/v1/secret.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x16warren/v1/volume.proto\"\x8e\x01\n" +
+	"\x16warren/v1/secret.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x16warren/v1/volume.proto\"\xb7\x02\n" +
 	"\x06Secret\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x124\n" +
-	"\bversions\x18\x02 \x03(\v2\x18.warren.v1.SecretVersionR\bversions\x12)\n" +
+	"\bversions\x18\x02 \x03(\v2\x18.warren.v1.SecretVersionR\bversions\x125\n" +
+	"\blifetime\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\blifetime\x12\x12\n" +
+	"\x04keep\x18\x04 \x01(\rR\x04keep\x12/\n" +
+	"\x06notice\x18\x05 \x01(\v2\x17.warren.v1.ExpiryNoticeR\x06notice\x12)\n" +
 	"\aused_by\x18\n" +
-	" \x03(\v2\x10.warren.v1.UsageR\x06usedBy\"\x8a\x01\n" +
+	" \x03(\v2\x10.warren.v1.UsageR\x06usedBy\x12+\n" +
+	"\x05tasks\x18\v \x03(\v2\x15.warren.v1.SecretTaskR\x05tasks\"}\n" +
+	"\fExpiryNotice\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x129\n" +
+	"\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x18\n" +
+	"\aexpired\x18\x03 \x01(\bR\aexpired\"\x85\x01\n" +
+	"\n" +
+	"SecretTask\x12\x12\n" +
+	"\x04task\x18\x01 \x01(\tR\x04task\x12\x17\n" +
+	"\atask_id\x18\x02 \x01(\tR\x06taskId\x12\x18\n" +
+	"\aservice\x18\x03 \x01(\tR\aservice\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x16\n" +
+	"\x06wanted\x18\x05 \x01(\x04R\x06wanted\"\xfd\x01\n" +
 	"\rSecretVersion\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04keys\x18\x03 \x03(\tR\x04keys\x129\n" +
 	"\n" +
-	"created_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\">\n" +
+	"created_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n" +
+	"\n" +
+	"created_by\x18\x05 \x01(\tR\tcreatedBy\x12\x17\n" +
+	"\acopy_of\x18\x06 \x01(\x04R\x06copyOf\x129\n" +
+	"\n" +
+	"expires_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\">\n" +
 	"\n" +
 	"SealedItem\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1e\n" +
 	"\n" +
 	"ciphertext\x18\x02 \x01(\fR\n" +
-	"ciphertext\"\xf3\x01\n" +
+	"ciphertext\"\xbe\x02\n" +
 	"\x13CreateSecretRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12B\n" +
 	"\x06labels\x18\x03 \x03(\v2*.warren.v1.CreateSecretRequest.LabelsEntryR\x06labels\x12+\n" +
-	"\x05items\x18\x04 \x03(\v2\x15.warren.v1.SealedItemR\x05items\x1a9\n" +
+	"\x05items\x18\x04 \x03(\v2\x15.warren.v1.SealedItemR\x05items\x125\n" +
+	"\blifetime\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\blifetime\x12\x12\n" +
+	"\x04keep\x18\x06 \x01(\rR\x04keep\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"B\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xee\x02\n" +
+	"\x13UpdateSecretRequest\x12 \n" +
+	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12+\n" +
+	"\x05items\x18\x02 \x03(\v2\x15.warren.v1.SealedItemR\x05items\x12L\n" +
+	"\n" +
+	"set_labels\x18\x03 \x03(\v2-.warren.v1.UpdateSecretRequest.SetLabelsEntryR\tsetLabels\x12#\n" +
+	"\rremove_labels\x18\x04 \x03(\tR\fremoveLabels\x125\n" +
+	"\blifetime\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\blifetime\x12\x17\n" +
+	"\x04keep\x18\x06 \x01(\rH\x00R\x04keep\x88\x01\x01\x1a<\n" +
+	"\x0eSetLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\a\n" +
+	"\x05_keep\"]\n" +
+	"\x14UpdateSecretResponse\x12)\n" +
+	"\x06secret\x18\x01 \x01(\v2\x11.warren.v1.SecretR\x06secret\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"S\n" +
+	"\x15RollbackSecretRequest\x12 \n" +
+	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\"J\n" +
+	"\x12PruneSecretRequest\x12 \n" +
+	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x12\n" +
+	"\x04keep\x18\x02 \x01(\rR\x04keep\"\x8a\x01\n" +
+	"\x13PruneSecretResponse\x12)\n" +
+	"\x06secret\x18\x01 \x01(\v2\x11.warren.v1.SecretR\x06secret\x12\x18\n" +
+	"\adropped\x18\x02 \x03(\x04R\adropped\x12.\n" +
+	"\x06in_use\x18\x03 \x03(\v2\x17.warren.v1.VersionInUseR\x05inUse\"S\n" +
+	"\fVersionInUse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12)\n" +
+	"\aused_by\x18\x02 \x03(\v2\x10.warren.v1.UsageR\x06usedBy\"B\n" +
 	"\x13ListSecretsResponse\x12+\n" +
 	"\asecrets\x18\x01 \x03(\v2\x11.warren.v1.SecretR\asecrets\"M\n" +
 	"\x13DeleteSecretRequest\x12 \n" +
@@ -469,7 +1104,7 @@ const file_warren_v1_secret_proto_rawDesc = "" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"n\n" +
 	"\x14DeleteSecretResponse\x12)\n" +
 	"\x06secret\x18\x01 \x01(\v2\x11.warren.v1.SecretR\x06secret\x12+\n" +
-	"\x11detached_services\x18\x02 \x03(\tR\x10detachedServices2\xb7\x02\n" +
+	"\x11detached_services\x18\x02 \x03(\tR\x10detachedServices2\xcc\x04\n" +
 	"\aSecrets\x12L\n" +
 	"\fCreateSecret\x12\x1e.warren.v1.CreateSecretRequest\x1a\x11.warren.v1.Secret\"\t\xca\xf3\x18\x05\n" +
 	"\x01\x02\x18\x01\x127\n" +
@@ -477,6 +1112,12 @@ const file_warren_v1_secret_proto_rawDesc = "" +
 	"\x01\x01\x12I\n" +
 	"\vListSecrets\x12\x11.warren.v1.Filter\x1a\x1e.warren.v1.ListSecretsResponse\"\a\xca\xf3\x18\x03\n" +
 	"\x01\x01\x12Z\n" +
+	"\fUpdateSecret\x12\x1e.warren.v1.UpdateSecretRequest\x1a\x1f.warren.v1.UpdateSecretResponse\"\t\xca\xf3\x18\x05\n" +
+	"\x01\x02\x18\x01\x12^\n" +
+	"\x0eRollbackSecret\x12 .warren.v1.RollbackSecretRequest\x1a\x1f.warren.v1.UpdateSecretResponse\"\t\xca\xf3\x18\x05\n" +
+	"\x01\x02\x18\x01\x12W\n" +
+	"\vPruneSecret\x12\x1d.warren.v1.PruneSecretRequest\x1a\x1e.warren.v1.PruneSecretResponse\"\t\xca\xf3\x18\x05\n" +
+	"\x01\x02\x18\x01\x12Z\n" +
 	"\fDeleteSecret\x12\x1e.warren.v1.DeleteSecretRequest\x1a\x1f.warren.v1.DeleteSecretResponse\"\t\xca\xf3\x18\x05\n" +
 	"\x01\x02\x18\x01B1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
 
@@ -492,45 +1133,77 @@ func file_warren_v1_secret_proto_rawDescGZIP() []byte {
 	return file_warren_v1_secret_proto_rawDescData
 }
 
-var file_warren_v1_secret_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_warren_v1_secret_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_warren_v1_secret_proto_goTypes = []any{
 	(*Secret)(nil),                // 0: warren.v1.Secret
-	(*SecretVersion)(nil),         // 1: warren.v1.SecretVersion
-	(*SealedItem)(nil),            // 2: warren.v1.SealedItem
-	(*CreateSecretRequest)(nil),   // 3: warren.v1.CreateSecretRequest
-	(*ListSecretsResponse)(nil),   // 4: warren.v1.ListSecretsResponse
-	(*DeleteSecretRequest)(nil),   // 5: warren.v1.DeleteSecretRequest
-	(*DeleteSecretResponse)(nil),  // 6: warren.v1.DeleteSecretResponse
-	nil,                           // 7: warren.v1.CreateSecretRequest.LabelsEntry
-	(*Meta)(nil),                  // 8: warren.v1.Meta
-	(*Usage)(nil),                 // 9: warren.v1.Usage
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*Ref)(nil),                   // 11: warren.v1.Ref
-	(*Filter)(nil),                // 12: warren.v1.Filter
+	(*ExpiryNotice)(nil),          // 1: warren.v1.ExpiryNotice
+	(*SecretTask)(nil),            // 2: warren.v1.SecretTask
+	(*SecretVersion)(nil),         // 3: warren.v1.SecretVersion
+	(*SealedItem)(nil),            // 4: warren.v1.SealedItem
+	(*CreateSecretRequest)(nil),   // 5: warren.v1.CreateSecretRequest
+	(*UpdateSecretRequest)(nil),   // 6: warren.v1.UpdateSecretRequest
+	(*UpdateSecretResponse)(nil),  // 7: warren.v1.UpdateSecretResponse
+	(*RollbackSecretRequest)(nil), // 8: warren.v1.RollbackSecretRequest
+	(*PruneSecretRequest)(nil),    // 9: warren.v1.PruneSecretRequest
+	(*PruneSecretResponse)(nil),   // 10: warren.v1.PruneSecretResponse
+	(*VersionInUse)(nil),          // 11: warren.v1.VersionInUse
+	(*ListSecretsResponse)(nil),   // 12: warren.v1.ListSecretsResponse
+	(*DeleteSecretRequest)(nil),   // 13: warren.v1.DeleteSecretRequest
+	(*DeleteSecretResponse)(nil),  // 14: warren.v1.DeleteSecretResponse
+	nil,                           // 15: warren.v1.CreateSecretRequest.LabelsEntry
+	nil,                           // 16: warren.v1.UpdateSecretRequest.SetLabelsEntry
+	(*Meta)(nil),                  // 17: warren.v1.Meta
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(*Usage)(nil),                 // 19: warren.v1.Usage
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*Ref)(nil),                   // 21: warren.v1.Ref
+	(*Filter)(nil),                // 22: warren.v1.Filter
 }
 var file_warren_v1_secret_proto_depIdxs = []int32{
-	8,  // 0: warren.v1.Secret.meta:type_name -> warren.v1.Meta
-	1,  // 1: warren.v1.Secret.versions:type_name -> warren.v1.SecretVersion
-	9,  // 2: warren.v1.Secret.used_by:type_name -> warren.v1.Usage
-	10, // 3: warren.v1.SecretVersion.created_at:type_name -> google.protobuf.Timestamp
-	7,  // 4: warren.v1.CreateSecretRequest.labels:type_name -> warren.v1.CreateSecretRequest.LabelsEntry
-	2,  // 5: warren.v1.CreateSecretRequest.items:type_name -> warren.v1.SealedItem
-	0,  // 6: warren.v1.ListSecretsResponse.secrets:type_name -> warren.v1.Secret
-	11, // 7: warren.v1.DeleteSecretRequest.ref:type_name -> warren.v1.Ref
-	0,  // 8: warren.v1.DeleteSecretResponse.secret:type_name -> warren.v1.Secret
-	3,  // 9: warren.v1.Secrets.CreateSecret:input_type -> warren.v1.CreateSecretRequest
-	11, // 10: warren.v1.Secrets.GetSecret:input_type -> warren.v1.Ref
-	12, // 11: warren.v1.Secrets.ListSecrets:input_type -> warren.v1.Filter
-	5,  // 12: warren.v1.Secrets.DeleteSecret:input_type -> warren.v1.DeleteSecretRequest
-	0,  // 13: warren.v1.Secrets.CreateSecret:output_type -> warren.v1.Secret
-	0,  // 14: warren.v1.Secrets.GetSecret:output_type -> warren.v1.Secret
-	4,  // 15: warren.v1.Secrets.ListSecrets:output_type -> warren.v1.ListSecretsResponse
-	6,  // 16: warren.v1.Secrets.DeleteSecret:output_type -> warren.v1.DeleteSecretResponse
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	17, // 0: warren.v1.Secret.meta:type_name -> warren.v1.Meta
+	3,  // 1: warren.v1.Secret.versions:type_name -> warren.v1.SecretVersion
+	18, // 2: warren.v1.Secret.lifetime:type_name -> google.protobuf.Duration
+	1,  // 3: warren.v1.Secret.notice:type_name -> warren.v1.ExpiryNotice
+	19, // 4: warren.v1.Secret.used_by:type_name -> warren.v1.Usage
+	2,  // 5: warren.v1.Secret.tasks:type_name -> warren.v1.SecretTask
+	20, // 6: warren.v1.ExpiryNotice.expires_at:type_name -> google.protobuf.Timestamp
+	20, // 7: warren.v1.SecretVersion.created_at:type_name -> google.protobuf.Timestamp
+	20, // 8: warren.v1.SecretVersion.expires_at:type_name -> google.protobuf.Timestamp
+	15, // 9: warren.v1.CreateSecretRequest.labels:type_name -> warren.v1.CreateSecretRequest.LabelsEntry
+	4,  // 10: warren.v1.CreateSecretRequest.items:type_name -> warren.v1.SealedItem
+	18, // 11: warren.v1.CreateSecretRequest.lifetime:type_name -> google.protobuf.Duration
+	21, // 12: warren.v1.UpdateSecretRequest.ref:type_name -> warren.v1.Ref
+	4,  // 13: warren.v1.UpdateSecretRequest.items:type_name -> warren.v1.SealedItem
+	16, // 14: warren.v1.UpdateSecretRequest.set_labels:type_name -> warren.v1.UpdateSecretRequest.SetLabelsEntry
+	18, // 15: warren.v1.UpdateSecretRequest.lifetime:type_name -> google.protobuf.Duration
+	0,  // 16: warren.v1.UpdateSecretResponse.secret:type_name -> warren.v1.Secret
+	21, // 17: warren.v1.RollbackSecretRequest.ref:type_name -> warren.v1.Ref
+	21, // 18: warren.v1.PruneSecretRequest.ref:type_name -> warren.v1.Ref
+	0,  // 19: warren.v1.PruneSecretResponse.secret:type_name -> warren.v1.Secret
+	11, // 20: warren.v1.PruneSecretResponse.in_use:type_name -> warren.v1.VersionInUse
+	19, // 21: warren.v1.VersionInUse.used_by:type_name -> warren.v1.Usage
+	0,  // 22: warren.v1.ListSecretsResponse.secrets:type_name -> warren.v1.Secret
+	21, // 23: warren.v1.DeleteSecretRequest.ref:type_name -> warren.v1.Ref
+	0,  // 24: warren.v1.DeleteSecretResponse.secret:type_name -> warren.v1.Secret
+	5,  // 25: warren.v1.Secrets.CreateSecret:input_type -> warren.v1.CreateSecretRequest
+	21, // 26: warren.v1.Secrets.GetSecret:input_type -> warren.v1.Ref
+	22, // 27: warren.v1.Secrets.ListSecrets:input_type -> warren.v1.Filter
+	6,  // 28: warren.v1.Secrets.UpdateSecret:input_type -> warren.v1.UpdateSecretRequest
+	8,  // 29: warren.v1.Secrets.RollbackSecret:input_type -> warren.v1.RollbackSecretRequest
+	9,  // 30: warren.v1.Secrets.PruneSecret:input_type -> warren.v1.PruneSecretRequest
+	13, // 31: warren.v1.Secrets.DeleteSecret:input_type -> warren.v1.DeleteSecretRequest
+	0,  // 32: warren.v1.Secrets.CreateSecret:output_type -> warren.v1.Secret
+	0,  // 33: warren.v1.Secrets.GetSecret:output_type -> warren.v1.Secret
+	12, // 34: warren.v1.Secrets.ListSecrets:output_type -> warren.v1.ListSecretsResponse
+	7,  // 35: warren.v1.Secrets.UpdateSecret:output_type -> warren.v1.UpdateSecretResponse
+	7,  // 36: warren.v1.Secrets.RollbackSecret:output_type -> warren.v1.UpdateSecretResponse
+	10, // 37: warren.v1.Secrets.PruneSecret:output_type -> warren.v1.PruneSecretResponse
+	14, // 38: warren.v1.Secrets.DeleteSecret:output_type -> warren.v1.DeleteSecretResponse
+	32, // [32:39] is the sub-list for method output_type
+	25, // [25:32] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_secret_proto_init() }
@@ -541,13 +1214,14 @@ func file_warren_v1_secret_proto_init() {
 	file_warren_v1_access_proto_init()
 	file_warren_v1_common_proto_init()
 	file_warren_v1_volume_proto_init()
+	file_warren_v1_secret_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_secret_proto_rawDesc), len(file_warren_v1_secret_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

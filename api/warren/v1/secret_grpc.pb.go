@@ -19,10 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Secrets_CreateSecret_FullMethodName = "/warren.v1.Secrets/CreateSecret"
-	Secrets_GetSecret_FullMethodName    = "/warren.v1.Secrets/GetSecret"
-	Secrets_ListSecrets_FullMethodName  = "/warren.v1.Secrets/ListSecrets"
-	Secrets_DeleteSecret_FullMethodName = "/warren.v1.Secrets/DeleteSecret"
+	Secrets_CreateSecret_FullMethodName   = "/warren.v1.Secrets/CreateSecret"
+	Secrets_GetSecret_FullMethodName      = "/warren.v1.Secrets/GetSecret"
+	Secrets_ListSecrets_FullMethodName    = "/warren.v1.Secrets/ListSecrets"
+	Secrets_UpdateSecret_FullMethodName   = "/warren.v1.Secrets/UpdateSecret"
+	Secrets_RollbackSecret_FullMethodName = "/warren.v1.Secrets/RollbackSecret"
+	Secrets_PruneSecret_FullMethodName    = "/warren.v1.Secrets/PruneSecret"
+	Secrets_DeleteSecret_FullMethodName   = "/warren.v1.Secrets/DeleteSecret"
 )
 
 // SecretsClient is the client API for Secrets service.
@@ -32,6 +35,12 @@ type SecretsClient interface {
 	CreateSecret(ctx context.Context, in *CreateSecretRequest, opts ...grpc.CallOption) (*Secret, error)
 	GetSecret(ctx context.Context, in *Ref, opts ...grpc.CallOption) (*Secret, error)
 	ListSecrets(ctx context.Context, in *Filter, opts ...grpc.CallOption) (*ListSecretsResponse, error)
+	// Makes a new version, if values are given; changes labels and what is kept.
+	UpdateSecret(ctx context.Context, in *UpdateSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error)
+	// Makes a new version that has the value of an earlier one.
+	RollbackSecret(ctx context.Context, in *RollbackSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error)
+	// Drops the oldest versions, but none that is in use.
+	PruneSecret(ctx context.Context, in *PruneSecretRequest, opts ...grpc.CallOption) (*PruneSecretResponse, error)
 	// Refused while in use unless force is set, which takes the reference out
 	// of the services and the file out of their running tasks.
 	DeleteSecret(ctx context.Context, in *DeleteSecretRequest, opts ...grpc.CallOption) (*DeleteSecretResponse, error)
@@ -75,6 +84,36 @@ func (c *secretsClient) ListSecrets(ctx context.Context, in *Filter, opts ...grp
 	return out, nil
 }
 
+func (c *secretsClient) UpdateSecret(ctx context.Context, in *UpdateSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateSecretResponse)
+	err := c.cc.Invoke(ctx, Secrets_UpdateSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secretsClient) RollbackSecret(ctx context.Context, in *RollbackSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateSecretResponse)
+	err := c.cc.Invoke(ctx, Secrets_RollbackSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secretsClient) PruneSecret(ctx context.Context, in *PruneSecretRequest, opts ...grpc.CallOption) (*PruneSecretResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PruneSecretResponse)
+	err := c.cc.Invoke(ctx, Secrets_PruneSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *secretsClient) DeleteSecret(ctx context.Context, in *DeleteSecretRequest, opts ...grpc.CallOption) (*DeleteSecretResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteSecretResponse)
@@ -92,6 +131,12 @@ type SecretsServer interface {
 	CreateSecret(context.Context, *CreateSecretRequest) (*Secret, error)
 	GetSecret(context.Context, *Ref) (*Secret, error)
 	ListSecrets(context.Context, *Filter) (*ListSecretsResponse, error)
+	// Makes a new version, if values are given; changes labels and what is kept.
+	UpdateSecret(context.Context, *UpdateSecretRequest) (*UpdateSecretResponse, error)
+	// Makes a new version that has the value of an earlier one.
+	RollbackSecret(context.Context, *RollbackSecretRequest) (*UpdateSecretResponse, error)
+	// Drops the oldest versions, but none that is in use.
+	PruneSecret(context.Context, *PruneSecretRequest) (*PruneSecretResponse, error)
 	// Refused while in use unless force is set, which takes the reference out
 	// of the services and the file out of their running tasks.
 	DeleteSecret(context.Context, *DeleteSecretRequest) (*DeleteSecretResponse, error)
@@ -113,6 +158,15 @@ func (UnimplementedSecretsServer) GetSecret(context.Context, *Ref) (*Secret, err
 }
 func (UnimplementedSecretsServer) ListSecrets(context.Context, *Filter) (*ListSecretsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSecrets not implemented")
+}
+func (UnimplementedSecretsServer) UpdateSecret(context.Context, *UpdateSecretRequest) (*UpdateSecretResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateSecret not implemented")
+}
+func (UnimplementedSecretsServer) RollbackSecret(context.Context, *RollbackSecretRequest) (*UpdateSecretResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RollbackSecret not implemented")
+}
+func (UnimplementedSecretsServer) PruneSecret(context.Context, *PruneSecretRequest) (*PruneSecretResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PruneSecret not implemented")
 }
 func (UnimplementedSecretsServer) DeleteSecret(context.Context, *DeleteSecretRequest) (*DeleteSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteSecret not implemented")
@@ -192,6 +246,60 @@ func _Secrets_ListSecrets_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Secrets_UpdateSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretsServer).UpdateSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Secrets_UpdateSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretsServer).UpdateSecret(ctx, req.(*UpdateSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Secrets_RollbackSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretsServer).RollbackSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Secrets_RollbackSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretsServer).RollbackSecret(ctx, req.(*RollbackSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Secrets_PruneSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PruneSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretsServer).PruneSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Secrets_PruneSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretsServer).PruneSecret(ctx, req.(*PruneSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Secrets_DeleteSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteSecretRequest)
 	if err := dec(in); err != nil {
@@ -228,6 +336,18 @@ var Secrets_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSecrets",
 			Handler:    _Secrets_ListSecrets_Handler,
+		},
+		{
+			MethodName: "UpdateSecret",
+			Handler:    _Secrets_UpdateSecret_Handler,
+		},
+		{
+			MethodName: "RollbackSecret",
+			Handler:    _Secrets_RollbackSecret_Handler,
+		},
+		{
+			MethodName: "PruneSecret",
+			Handler:    _Secrets_PruneSecret_Handler,
 		},
 		{
 			MethodName: "DeleteSecret",

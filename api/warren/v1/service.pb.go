@@ -620,6 +620,12 @@ type Service struct {
 	// When the present revision was made, and what made it.
 	RevisedAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=revised_at,json=revisedAt,proto3" json:"revised_at,omitempty"`
 	Change    string                 `protobuf:"bytes,14,opt,name=change,proto3" json:"change,omitempty"`
+	// By secret ID, the newest version that the tasks were replaced for. One that
+	// they came back from is not tried again.
+	Followed map[string]uint64 `protobuf:"bytes,16,rep,name=followed,proto3" json:"followed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// The rollout that a secret's new version asked for; 0 if none. When it
+	// fails, the spec before comes back, whatever the update rules say.
+	SecretRollout uint64 `protobuf:"varint,17,opt,name=secret_rollout,json=secretRollout,proto3" json:"secret_rollout,omitempty"`
 	// Filled in when a service is read.
 	Update  *ServiceUpdate `protobuf:"bytes,15,opt,name=update,proto3" json:"update,omitempty"`
 	Tasks   []*Task        `protobuf:"bytes,10,rep,name=tasks,proto3" json:"tasks,omitempty"`
@@ -734,6 +740,20 @@ func (x *Service) GetChange() string {
 		return x.Change
 	}
 	return ""
+}
+
+func (x *Service) GetFollowed() map[string]uint64 {
+	if x != nil {
+		return x.Followed
+	}
+	return nil
+}
+
+func (x *Service) GetSecretRollout() uint64 {
+	if x != nil {
+		return x.SecretRollout
+	}
+	return 0
 }
 
 func (x *Service) GetUpdate() *ServiceUpdate {
@@ -1568,7 +1588,7 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\x06change\x18\x06 \x01(\tR\x06change\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xff\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa1\x06\n" +
 	"\aService\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12*\n" +
 	"\x04spec\x18\x02 \x01(\v2\x16.warren.v1.ServiceSpecR\x04spec\x12!\n" +
@@ -1581,7 +1601,9 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\arollout\x18\b \x01(\x04R\arollout\x129\n" +
 	"\n" +
 	"revised_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\trevisedAt\x12\x16\n" +
-	"\x06change\x18\x0e \x01(\tR\x06change\x120\n" +
+	"\x06change\x18\x0e \x01(\tR\x06change\x12<\n" +
+	"\bfollowed\x18\x10 \x03(\v2 .warren.v1.Service.FollowedEntryR\bfollowed\x12%\n" +
+	"\x0esecret_rollout\x18\x11 \x01(\x04R\rsecretRollout\x120\n" +
 	"\x06update\x18\x0f \x01(\v2\x18.warren.v1.ServiceUpdateR\x06update\x12%\n" +
 	"\x05tasks\x18\n" +
 	" \x03(\v2\x0f.warren.v1.TaskR\x05tasks\x12\x18\n" +
@@ -1590,7 +1612,10 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\achecked\x18\x14 \x01(\rR\achecked\x12\x18\n" +
 	"\ahealthy\x18\x15 \x01(\rR\ahealthy\x12\x1c\n" +
 	"\tunhealthy\x18\x16 \x01(\rR\tunhealthy\x12\x1a\n" +
-	"\bfinished\x18\x17 \x01(\rR\bfinished\"\xf4\x01\n" +
+	"\bfinished\x18\x17 \x01(\rR\bfinished\x1a;\n" +
+	"\rFollowedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xf4\x01\n" +
 	"\x14CreateServiceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12C\n" +
@@ -1706,7 +1731,7 @@ func file_warren_v1_service_proto_rawDescGZIP() []byte {
 }
 
 var file_warren_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_warren_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_warren_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_warren_v1_service_proto_goTypes = []any{
 	(UpdateOrder)(0),               // 0: warren.v1.UpdateOrder
 	(FailureAction)(0),             // 1: warren.v1.FailureAction
@@ -1731,82 +1756,84 @@ var file_warren_v1_service_proto_goTypes = []any{
 	(*ServiceLogsRequest)(nil),     // 20: warren.v1.ServiceLogsRequest
 	(*LogEntry)(nil),               // 21: warren.v1.LogEntry
 	nil,                            // 22: warren.v1.ServiceRevision.LabelsEntry
-	nil,                            // 23: warren.v1.CreateServiceRequest.LabelsEntry
-	nil,                            // 24: warren.v1.UpdateServiceRequest.LabelsEntry
-	(*ContainerSpec)(nil),          // 25: warren.v1.ContainerSpec
-	(*durationpb.Duration)(nil),    // 26: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
-	(*Meta)(nil),                   // 28: warren.v1.Meta
-	(*Task)(nil),                   // 29: warren.v1.Task
-	(*Ref)(nil),                    // 30: warren.v1.Ref
-	(*Filter)(nil),                 // 31: warren.v1.Filter
+	nil,                            // 23: warren.v1.Service.FollowedEntry
+	nil,                            // 24: warren.v1.CreateServiceRequest.LabelsEntry
+	nil,                            // 25: warren.v1.UpdateServiceRequest.LabelsEntry
+	(*ContainerSpec)(nil),          // 26: warren.v1.ContainerSpec
+	(*durationpb.Duration)(nil),    // 27: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 28: google.protobuf.Timestamp
+	(*Meta)(nil),                   // 29: warren.v1.Meta
+	(*Task)(nil),                   // 30: warren.v1.Task
+	(*Ref)(nil),                    // 31: warren.v1.Ref
+	(*Filter)(nil),                 // 32: warren.v1.Filter
 }
 var file_warren_v1_service_proto_depIdxs = []int32{
-	25, // 0: warren.v1.ServiceSpec.container:type_name -> warren.v1.ContainerSpec
+	26, // 0: warren.v1.ServiceSpec.container:type_name -> warren.v1.ContainerSpec
 	5,  // 1: warren.v1.ServiceSpec.update:type_name -> warren.v1.UpdateRules
-	26, // 2: warren.v1.UpdateRules.delay:type_name -> google.protobuf.Duration
+	27, // 2: warren.v1.UpdateRules.delay:type_name -> google.protobuf.Duration
 	0,  // 3: warren.v1.UpdateRules.order:type_name -> warren.v1.UpdateOrder
 	1,  // 4: warren.v1.UpdateRules.failure_action:type_name -> warren.v1.FailureAction
-	26, // 5: warren.v1.UpdateRules.monitor:type_name -> google.protobuf.Duration
+	27, // 5: warren.v1.UpdateRules.monitor:type_name -> google.protobuf.Duration
 	2,  // 6: warren.v1.ServiceUpdate.state:type_name -> warren.v1.UpdateState
-	27, // 7: warren.v1.ServiceUpdate.started_at:type_name -> google.protobuf.Timestamp
-	27, // 8: warren.v1.ServiceUpdate.finished_at:type_name -> google.protobuf.Timestamp
+	28, // 7: warren.v1.ServiceUpdate.started_at:type_name -> google.protobuf.Timestamp
+	28, // 8: warren.v1.ServiceUpdate.finished_at:type_name -> google.protobuf.Timestamp
 	0,  // 9: warren.v1.ServiceUpdate.order:type_name -> warren.v1.UpdateOrder
 	4,  // 10: warren.v1.ServiceRevision.spec:type_name -> warren.v1.ServiceSpec
 	22, // 11: warren.v1.ServiceRevision.labels:type_name -> warren.v1.ServiceRevision.LabelsEntry
-	27, // 12: warren.v1.ServiceRevision.created_at:type_name -> google.protobuf.Timestamp
-	28, // 13: warren.v1.Service.meta:type_name -> warren.v1.Meta
+	28, // 12: warren.v1.ServiceRevision.created_at:type_name -> google.protobuf.Timestamp
+	29, // 13: warren.v1.Service.meta:type_name -> warren.v1.Meta
 	4,  // 14: warren.v1.Service.spec:type_name -> warren.v1.ServiceSpec
-	27, // 15: warren.v1.Service.deleted_at:type_name -> google.protobuf.Timestamp
-	27, // 16: warren.v1.Service.revised_at:type_name -> google.protobuf.Timestamp
-	6,  // 17: warren.v1.Service.update:type_name -> warren.v1.ServiceUpdate
-	29, // 18: warren.v1.Service.tasks:type_name -> warren.v1.Task
-	23, // 19: warren.v1.CreateServiceRequest.labels:type_name -> warren.v1.CreateServiceRequest.LabelsEntry
-	4,  // 20: warren.v1.CreateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
-	8,  // 21: warren.v1.CreateServiceResponse.service:type_name -> warren.v1.Service
-	8,  // 22: warren.v1.ListServicesResponse.services:type_name -> warren.v1.Service
-	30, // 23: warren.v1.UpdateServiceRequest.ref:type_name -> warren.v1.Ref
-	4,  // 24: warren.v1.UpdateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
-	24, // 25: warren.v1.UpdateServiceRequest.labels:type_name -> warren.v1.UpdateServiceRequest.LabelsEntry
-	8,  // 26: warren.v1.UpdateServiceResponse.service:type_name -> warren.v1.Service
-	30, // 27: warren.v1.RollbackServiceRequest.ref:type_name -> warren.v1.Ref
-	7,  // 28: warren.v1.ListRevisionsResponse.revisions:type_name -> warren.v1.ServiceRevision
-	30, // 29: warren.v1.ScaleServiceRequest.ref:type_name -> warren.v1.Ref
-	30, // 30: warren.v1.StopServiceRequest.ref:type_name -> warren.v1.Ref
-	30, // 31: warren.v1.StartServiceRequest.ref:type_name -> warren.v1.Ref
-	30, // 32: warren.v1.DeleteServiceRequest.ref:type_name -> warren.v1.Ref
-	30, // 33: warren.v1.ServiceLogsRequest.ref:type_name -> warren.v1.Ref
-	27, // 34: warren.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
-	3,  // 35: warren.v1.LogEntry.stream:type_name -> warren.v1.LogEntry.Stream
-	9,  // 36: warren.v1.Services.CreateService:input_type -> warren.v1.CreateServiceRequest
-	30, // 37: warren.v1.Services.GetService:input_type -> warren.v1.Ref
-	31, // 38: warren.v1.Services.ListServices:input_type -> warren.v1.Filter
-	16, // 39: warren.v1.Services.ScaleService:input_type -> warren.v1.ScaleServiceRequest
-	12, // 40: warren.v1.Services.UpdateService:input_type -> warren.v1.UpdateServiceRequest
-	14, // 41: warren.v1.Services.RollbackService:input_type -> warren.v1.RollbackServiceRequest
-	30, // 42: warren.v1.Services.ListRevisions:input_type -> warren.v1.Ref
-	30, // 43: warren.v1.Services.WatchService:input_type -> warren.v1.Ref
-	17, // 44: warren.v1.Services.StopService:input_type -> warren.v1.StopServiceRequest
-	18, // 45: warren.v1.Services.StartService:input_type -> warren.v1.StartServiceRequest
-	19, // 46: warren.v1.Services.DeleteService:input_type -> warren.v1.DeleteServiceRequest
-	20, // 47: warren.v1.Services.ServiceLogs:input_type -> warren.v1.ServiceLogsRequest
-	10, // 48: warren.v1.Services.CreateService:output_type -> warren.v1.CreateServiceResponse
-	8,  // 49: warren.v1.Services.GetService:output_type -> warren.v1.Service
-	11, // 50: warren.v1.Services.ListServices:output_type -> warren.v1.ListServicesResponse
-	8,  // 51: warren.v1.Services.ScaleService:output_type -> warren.v1.Service
-	13, // 52: warren.v1.Services.UpdateService:output_type -> warren.v1.UpdateServiceResponse
-	13, // 53: warren.v1.Services.RollbackService:output_type -> warren.v1.UpdateServiceResponse
-	15, // 54: warren.v1.Services.ListRevisions:output_type -> warren.v1.ListRevisionsResponse
-	8,  // 55: warren.v1.Services.WatchService:output_type -> warren.v1.Service
-	8,  // 56: warren.v1.Services.StopService:output_type -> warren.v1.Service
-	8,  // 57: warren.v1.Services.StartService:output_type -> warren.v1.Service
-	8,  // 58: warren.v1.Services.DeleteService:output_type -> warren.v1.Service
-	21, // 59: warren.v1.Services.ServiceLogs:output_type -> warren.v1.LogEntry
-	48, // [48:60] is the sub-list for method output_type
-	36, // [36:48] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	28, // 15: warren.v1.Service.deleted_at:type_name -> google.protobuf.Timestamp
+	28, // 16: warren.v1.Service.revised_at:type_name -> google.protobuf.Timestamp
+	23, // 17: warren.v1.Service.followed:type_name -> warren.v1.Service.FollowedEntry
+	6,  // 18: warren.v1.Service.update:type_name -> warren.v1.ServiceUpdate
+	30, // 19: warren.v1.Service.tasks:type_name -> warren.v1.Task
+	24, // 20: warren.v1.CreateServiceRequest.labels:type_name -> warren.v1.CreateServiceRequest.LabelsEntry
+	4,  // 21: warren.v1.CreateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
+	8,  // 22: warren.v1.CreateServiceResponse.service:type_name -> warren.v1.Service
+	8,  // 23: warren.v1.ListServicesResponse.services:type_name -> warren.v1.Service
+	31, // 24: warren.v1.UpdateServiceRequest.ref:type_name -> warren.v1.Ref
+	4,  // 25: warren.v1.UpdateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
+	25, // 26: warren.v1.UpdateServiceRequest.labels:type_name -> warren.v1.UpdateServiceRequest.LabelsEntry
+	8,  // 27: warren.v1.UpdateServiceResponse.service:type_name -> warren.v1.Service
+	31, // 28: warren.v1.RollbackServiceRequest.ref:type_name -> warren.v1.Ref
+	7,  // 29: warren.v1.ListRevisionsResponse.revisions:type_name -> warren.v1.ServiceRevision
+	31, // 30: warren.v1.ScaleServiceRequest.ref:type_name -> warren.v1.Ref
+	31, // 31: warren.v1.StopServiceRequest.ref:type_name -> warren.v1.Ref
+	31, // 32: warren.v1.StartServiceRequest.ref:type_name -> warren.v1.Ref
+	31, // 33: warren.v1.DeleteServiceRequest.ref:type_name -> warren.v1.Ref
+	31, // 34: warren.v1.ServiceLogsRequest.ref:type_name -> warren.v1.Ref
+	28, // 35: warren.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
+	3,  // 36: warren.v1.LogEntry.stream:type_name -> warren.v1.LogEntry.Stream
+	9,  // 37: warren.v1.Services.CreateService:input_type -> warren.v1.CreateServiceRequest
+	31, // 38: warren.v1.Services.GetService:input_type -> warren.v1.Ref
+	32, // 39: warren.v1.Services.ListServices:input_type -> warren.v1.Filter
+	16, // 40: warren.v1.Services.ScaleService:input_type -> warren.v1.ScaleServiceRequest
+	12, // 41: warren.v1.Services.UpdateService:input_type -> warren.v1.UpdateServiceRequest
+	14, // 42: warren.v1.Services.RollbackService:input_type -> warren.v1.RollbackServiceRequest
+	31, // 43: warren.v1.Services.ListRevisions:input_type -> warren.v1.Ref
+	31, // 44: warren.v1.Services.WatchService:input_type -> warren.v1.Ref
+	17, // 45: warren.v1.Services.StopService:input_type -> warren.v1.StopServiceRequest
+	18, // 46: warren.v1.Services.StartService:input_type -> warren.v1.StartServiceRequest
+	19, // 47: warren.v1.Services.DeleteService:input_type -> warren.v1.DeleteServiceRequest
+	20, // 48: warren.v1.Services.ServiceLogs:input_type -> warren.v1.ServiceLogsRequest
+	10, // 49: warren.v1.Services.CreateService:output_type -> warren.v1.CreateServiceResponse
+	8,  // 50: warren.v1.Services.GetService:output_type -> warren.v1.Service
+	11, // 51: warren.v1.Services.ListServices:output_type -> warren.v1.ListServicesResponse
+	8,  // 52: warren.v1.Services.ScaleService:output_type -> warren.v1.Service
+	13, // 53: warren.v1.Services.UpdateService:output_type -> warren.v1.UpdateServiceResponse
+	13, // 54: warren.v1.Services.RollbackService:output_type -> warren.v1.UpdateServiceResponse
+	15, // 55: warren.v1.Services.ListRevisions:output_type -> warren.v1.ListRevisionsResponse
+	8,  // 56: warren.v1.Services.WatchService:output_type -> warren.v1.Service
+	8,  // 57: warren.v1.Services.StopService:output_type -> warren.v1.Service
+	8,  // 58: warren.v1.Services.StartService:output_type -> warren.v1.Service
+	8,  // 59: warren.v1.Services.DeleteService:output_type -> warren.v1.Service
+	21, // 60: warren.v1.Services.ServiceLogs:output_type -> warren.v1.LogEntry
+	49, // [49:61] is the sub-list for method output_type
+	37, // [37:49] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_service_proto_init() }
@@ -1827,7 +1854,7 @@ func file_warren_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_service_proto_rawDesc), len(file_warren_v1_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -298,8 +298,15 @@ type SecretPin struct {
 	// Relative to /run/secrets.
 	Target string `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`
 	// Delivered bytes, to size the tmpfs before the value is fetched.
-	Size          uint64   `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
-	Keys          []string `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
+	Size uint64   `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
+	Keys []string `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
+	Uid  uint32   `protobuf:"varint,7,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid  uint32   `protobuf:"varint,8,opt,name=gid,proto3" json:"gid,omitempty"`
+	// Permission bits; 0444 when unset.
+	Mode *uint32 `protobuf:"varint,9,opt,name=mode,proto3,oneof" json:"mode,omitempty"`
+	// What the container's process gets once another version is in place; nothing
+	// when empty.
+	Signal        string `protobuf:"bytes,10,opt,name=signal,proto3" json:"signal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -376,6 +383,87 @@ func (x *SecretPin) GetKeys() []string {
 	return nil
 }
 
+func (x *SecretPin) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *SecretPin) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *SecretPin) GetMode() uint32 {
+	if x != nil && x.Mode != nil {
+		return *x.Mode
+	}
+	return 0
+}
+
+func (x *SecretPin) GetSignal() string {
+	if x != nil {
+		return x.Signal
+	}
+	return ""
+}
+
+// SecretInPlace is a version of a secret that a container sees.
+type SecretInPlace struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SecretId      string                 `protobuf:"bytes,1,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
+	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecretInPlace) Reset() {
+	*x = SecretInPlace{}
+	mi := &file_warren_v1_task_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecretInPlace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecretInPlace) ProtoMessage() {}
+
+func (x *SecretInPlace) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_task_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecretInPlace.ProtoReflect.Descriptor instead.
+func (*SecretInPlace) Descriptor() ([]byte, []int) {
+	return file_warren_v1_task_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SecretInPlace) GetSecretId() string {
+	if x != nil {
+		return x.SecretId
+	}
+	return ""
+}
+
+func (x *SecretInPlace) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 // Task is one placed piece of a service.
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -403,7 +491,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_warren_v1_task_proto_msgTypes[2]
+	mi := &file_warren_v1_task_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -415,7 +503,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_task_proto_msgTypes[2]
+	mi := &file_warren_v1_task_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -428,7 +516,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_warren_v1_task_proto_rawDescGZIP(), []int{2}
+	return file_warren_v1_task_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Task) GetMeta() *Meta {
@@ -553,13 +641,15 @@ type TaskStatus struct {
 	Health      Health `protobuf:"varint,12,opt,name=health,proto3,enum=warren.v1.Health" json:"health,omitempty"`
 	// What the last failed check said; empty when the last one succeeded.
 	HealthMessage string `protobuf:"bytes,13,opt,name=health_message,json=healthMessage,proto3" json:"health_message,omitempty"`
+	// In the order of the task's pins.
+	Secrets       []*SecretInPlace `protobuf:"bytes,14,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskStatus) Reset() {
 	*x = TaskStatus{}
-	mi := &file_warren_v1_task_proto_msgTypes[3]
+	mi := &file_warren_v1_task_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -571,7 +661,7 @@ func (x *TaskStatus) String() string {
 func (*TaskStatus) ProtoMessage() {}
 
 func (x *TaskStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_task_proto_msgTypes[3]
+	mi := &file_warren_v1_task_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -584,7 +674,7 @@ func (x *TaskStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskStatus.ProtoReflect.Descriptor instead.
 func (*TaskStatus) Descriptor() ([]byte, []int) {
-	return file_warren_v1_task_proto_rawDescGZIP(), []int{3}
+	return file_warren_v1_task_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *TaskStatus) GetTaskId() string {
@@ -678,6 +768,13 @@ func (x *TaskStatus) GetHealthMessage() string {
 	return ""
 }
 
+func (x *TaskStatus) GetSecrets() []*SecretInPlace {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
 type ListTasksRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Filter *Filter                `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -691,7 +788,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_warren_v1_task_proto_msgTypes[4]
+	mi := &file_warren_v1_task_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +800,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_task_proto_msgTypes[4]
+	mi := &file_warren_v1_task_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +813,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_task_proto_rawDescGZIP(), []int{4}
+	return file_warren_v1_task_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListTasksRequest) GetFilter() *Filter {
@@ -749,7 +846,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_warren_v1_task_proto_msgTypes[5]
+	mi := &file_warren_v1_task_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +858,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_task_proto_msgTypes[5]
+	mi := &file_warren_v1_task_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +871,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_task_proto_rawDescGZIP(), []int{5}
+	return file_warren_v1_task_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -801,7 +898,7 @@ type ExecStart struct {
 
 func (x *ExecStart) Reset() {
 	*x = ExecStart{}
-	mi := &file_warren_v1_task_proto_msgTypes[6]
+	mi := &file_warren_v1_task_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +910,7 @@ func (x *ExecStart) String() string {
 func (*ExecStart) ProtoMessage() {}
 
 func (x *ExecStart) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_task_proto_msgTypes[6]
+	mi := &file_warren_v1_task_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +923,7 @@ func (x *ExecStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecStart.ProtoReflect.Descriptor instead.
 func (*ExecStart) Descriptor() ([]byte, []int) {
-	return file_warren_v1_task_proto_rawDescGZIP(), []int{6}
+	return file_warren_v1_task_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ExecStart) GetTask() *Ref {
@@ -895,7 +992,7 @@ type TerminalSize struct {
 
 func (x *TerminalSize) Reset() {
 	*x = TerminalSize{}
-	mi := &file_warren_v1_task_proto_msgTypes[7]
+	mi := &file_warren_v1_task_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -907,7 +1004,7 @@ func (x *TerminalSize) String() string {
 func (*TerminalSize) ProtoMessage() {}
 
 func (x *TerminalSize) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_task_proto_msgTypes[7]
+	mi := &file_warren_v1_task_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -920,7 +1017,7 @@ func (x *TerminalSize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminalSize.ProtoReflect.Descriptor instead.
 func (*TerminalSize) Descriptor() ([]byte, []int) {
-	return file_warren_v1_task_proto_rawDescGZIP(), []int{7}
+	return file_warren_v1_task_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TerminalSize) GetRows() uint32 {
@@ -953,7 +1050,7 @@ type ExecInput struct {
 
 func (x *ExecInput) Reset() {
 	*x = ExecInput{}
-	mi := &file_warren_v1_task_proto_msgTypes[8]
+	mi := &file_warren_v1_task_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1062,7 @@ func (x *ExecInput) String() string {
 func (*ExecInput) ProtoMessage() {}
 
 func (x *ExecInput) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_task_proto_msgTypes[8]
+	mi := &file_warren_v1_task_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1075,7 @@ func (x *ExecInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecInput.ProtoReflect.Descriptor instead.
 func (*ExecInput) Descriptor() ([]byte, []int) {
-	return file_warren_v1_task_proto_rawDescGZIP(), []int{8}
+	return file_warren_v1_task_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ExecInput) GetInput() isExecInput_Input {
@@ -1077,7 +1174,7 @@ type ExecExit struct {
 
 func (x *ExecExit) Reset() {
 	*x = ExecExit{}
-	mi := &file_warren_v1_task_proto_msgTypes[9]
+	mi := &file_warren_v1_task_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1186,7 @@ func (x *ExecExit) String() string {
 func (*ExecExit) ProtoMessage() {}
 
 func (x *ExecExit) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_task_proto_msgTypes[9]
+	mi := &file_warren_v1_task_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1199,7 @@ func (x *ExecExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecExit.ProtoReflect.Descriptor instead.
 func (*ExecExit) Descriptor() ([]byte, []int) {
-	return file_warren_v1_task_proto_rawDescGZIP(), []int{9}
+	return file_warren_v1_task_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ExecExit) GetCode() int32 {
@@ -1126,7 +1223,7 @@ type ExecOutput struct {
 
 func (x *ExecOutput) Reset() {
 	*x = ExecOutput{}
-	mi := &file_warren_v1_task_proto_msgTypes[10]
+	mi := &file_warren_v1_task_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1235,7 @@ func (x *ExecOutput) String() string {
 func (*ExecOutput) ProtoMessage() {}
 
 func (x *ExecOutput) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_task_proto_msgTypes[10]
+	mi := &file_warren_v1_task_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1248,7 @@ func (x *ExecOutput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecOutput.ProtoReflect.Descriptor instead.
 func (*ExecOutput) Descriptor() ([]byte, []int) {
-	return file_warren_v1_task_proto_rawDescGZIP(), []int{10}
+	return file_warren_v1_task_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ExecOutput) GetOutput() isExecOutput_Output {
@@ -1220,14 +1317,23 @@ const file_warren_v1_task_proto_rawDesc = "" +
 	"\x06volume\x18\x02 \x01(\tR\x06volume\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12\x1b\n" +
 	"\tread_only\x18\x04 \x01(\bR\breadOnly\x12\x17\n" +
-	"\ano_copy\x18\x05 \x01(\bR\x06noCopy\"\x9a\x01\n" +
+	"\ano_copy\x18\x05 \x01(\bR\x06noCopy\"\xf8\x01\n" +
 	"\tSecretPin\x12\x1b\n" +
 	"\tsecret_id\x18\x01 \x01(\tR\bsecretId\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x16\n" +
 	"\x06target\x18\x04 \x01(\tR\x06target\x12\x12\n" +
 	"\x04size\x18\x05 \x01(\x04R\x04size\x12\x12\n" +
-	"\x04keys\x18\x06 \x03(\tR\x04keys\"\x8f\x04\n" +
+	"\x04keys\x18\x06 \x03(\tR\x04keys\x12\x10\n" +
+	"\x03uid\x18\a \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\b \x01(\rR\x03gid\x12\x17\n" +
+	"\x04mode\x18\t \x01(\rH\x00R\x04mode\x88\x01\x01\x12\x16\n" +
+	"\x06signal\x18\n" +
+	" \x01(\tR\x06signalB\a\n" +
+	"\x05_mode\"F\n" +
+	"\rSecretInPlace\x12\x1b\n" +
+	"\tsecret_id\x18\x01 \x01(\tR\bsecretId\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\"\x8f\x04\n" +
 	"\x04Task\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12\x1d\n" +
 	"\n" +
@@ -1244,7 +1350,7 @@ const file_warren_v1_task_proto_rawDesc = "" +
 	"\adesired\x18\v \x01(\x0e2\x17.warren.v1.DesiredStateR\adesired\x12 \n" +
 	"\vconstraints\x18\x1e \x03(\tR\vconstraints\x12-\n" +
 	"\x06status\x18\x14 \x01(\v2\x15.warren.v1.TaskStatusR\x06status\x12\x1b\n" +
-	"\tnode_name\x18\x15 \x01(\tR\bnodeName\"\x9c\x04\n" +
+	"\tnode_name\x18\x15 \x01(\tR\bnodeName\"\xd0\x04\n" +
 	"\n" +
 	"TaskStatus\x12\x17\n" +
 	"\atask_id\x18\x01 \x01(\tR\x06taskId\x12*\n" +
@@ -1264,7 +1370,8 @@ const file_warren_v1_task_proto_rawDesc = "" +
 	" \x01(\tR\aaddress\x12!\n" +
 	"\fimage_digest\x18\v \x01(\tR\vimageDigest\x12)\n" +
 	"\x06health\x18\f \x01(\x0e2\x11.warren.v1.HealthR\x06health\x12%\n" +
-	"\x0ehealth_message\x18\r \x01(\tR\rhealthMessageB\f\n" +
+	"\x0ehealth_message\x18\r \x01(\tR\rhealthMessage\x122\n" +
+	"\asecrets\x18\x0e \x03(\v2\x18.warren.v1.SecretInPlaceR\asecretsB\f\n" +
 	"\n" +
 	"_exit_code\"i\n" +
 	"\x10ListTasksRequest\x12)\n" +
@@ -1343,60 +1450,62 @@ func file_warren_v1_task_proto_rawDescGZIP() []byte {
 }
 
 var file_warren_v1_task_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_warren_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_warren_v1_task_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_warren_v1_task_proto_goTypes = []any{
 	(DesiredState)(0),             // 0: warren.v1.DesiredState
 	(TaskState)(0),                // 1: warren.v1.TaskState
 	(Health)(0),                   // 2: warren.v1.Health
 	(*VolumePin)(nil),             // 3: warren.v1.VolumePin
 	(*SecretPin)(nil),             // 4: warren.v1.SecretPin
-	(*Task)(nil),                  // 5: warren.v1.Task
-	(*TaskStatus)(nil),            // 6: warren.v1.TaskStatus
-	(*ListTasksRequest)(nil),      // 7: warren.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),     // 8: warren.v1.ListTasksResponse
-	(*ExecStart)(nil),             // 9: warren.v1.ExecStart
-	(*TerminalSize)(nil),          // 10: warren.v1.TerminalSize
-	(*ExecInput)(nil),             // 11: warren.v1.ExecInput
-	(*ExecExit)(nil),              // 12: warren.v1.ExecExit
-	(*ExecOutput)(nil),            // 13: warren.v1.ExecOutput
-	(*Meta)(nil),                  // 14: warren.v1.Meta
-	(*ContainerSpec)(nil),         // 15: warren.v1.ContainerSpec
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*Filter)(nil),                // 17: warren.v1.Filter
-	(*Ref)(nil),                   // 18: warren.v1.Ref
-	(*EnvVar)(nil),                // 19: warren.v1.EnvVar
+	(*SecretInPlace)(nil),         // 5: warren.v1.SecretInPlace
+	(*Task)(nil),                  // 6: warren.v1.Task
+	(*TaskStatus)(nil),            // 7: warren.v1.TaskStatus
+	(*ListTasksRequest)(nil),      // 8: warren.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),     // 9: warren.v1.ListTasksResponse
+	(*ExecStart)(nil),             // 10: warren.v1.ExecStart
+	(*TerminalSize)(nil),          // 11: warren.v1.TerminalSize
+	(*ExecInput)(nil),             // 12: warren.v1.ExecInput
+	(*ExecExit)(nil),              // 13: warren.v1.ExecExit
+	(*ExecOutput)(nil),            // 14: warren.v1.ExecOutput
+	(*Meta)(nil),                  // 15: warren.v1.Meta
+	(*ContainerSpec)(nil),         // 16: warren.v1.ContainerSpec
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*Filter)(nil),                // 18: warren.v1.Filter
+	(*Ref)(nil),                   // 19: warren.v1.Ref
+	(*EnvVar)(nil),                // 20: warren.v1.EnvVar
 }
 var file_warren_v1_task_proto_depIdxs = []int32{
-	14, // 0: warren.v1.Task.meta:type_name -> warren.v1.Meta
-	15, // 1: warren.v1.Task.container:type_name -> warren.v1.ContainerSpec
+	15, // 0: warren.v1.Task.meta:type_name -> warren.v1.Meta
+	16, // 1: warren.v1.Task.container:type_name -> warren.v1.ContainerSpec
 	3,  // 2: warren.v1.Task.volumes:type_name -> warren.v1.VolumePin
 	4,  // 3: warren.v1.Task.secrets:type_name -> warren.v1.SecretPin
 	0,  // 4: warren.v1.Task.desired:type_name -> warren.v1.DesiredState
-	6,  // 5: warren.v1.Task.status:type_name -> warren.v1.TaskStatus
+	7,  // 5: warren.v1.Task.status:type_name -> warren.v1.TaskStatus
 	1,  // 6: warren.v1.TaskStatus.state:type_name -> warren.v1.TaskState
-	16, // 7: warren.v1.TaskStatus.state_since:type_name -> google.protobuf.Timestamp
-	16, // 8: warren.v1.TaskStatus.started_at:type_name -> google.protobuf.Timestamp
-	16, // 9: warren.v1.TaskStatus.finished_at:type_name -> google.protobuf.Timestamp
+	17, // 7: warren.v1.TaskStatus.state_since:type_name -> google.protobuf.Timestamp
+	17, // 8: warren.v1.TaskStatus.started_at:type_name -> google.protobuf.Timestamp
+	17, // 9: warren.v1.TaskStatus.finished_at:type_name -> google.protobuf.Timestamp
 	2,  // 10: warren.v1.TaskStatus.health:type_name -> warren.v1.Health
-	17, // 11: warren.v1.ListTasksRequest.filter:type_name -> warren.v1.Filter
-	5,  // 12: warren.v1.ListTasksResponse.tasks:type_name -> warren.v1.Task
-	18, // 13: warren.v1.ExecStart.task:type_name -> warren.v1.Ref
-	19, // 14: warren.v1.ExecStart.env:type_name -> warren.v1.EnvVar
-	10, // 15: warren.v1.ExecStart.size:type_name -> warren.v1.TerminalSize
-	9,  // 16: warren.v1.ExecInput.start:type_name -> warren.v1.ExecStart
-	10, // 17: warren.v1.ExecInput.resize:type_name -> warren.v1.TerminalSize
-	12, // 18: warren.v1.ExecOutput.exit:type_name -> warren.v1.ExecExit
-	18, // 19: warren.v1.Tasks.GetTask:input_type -> warren.v1.Ref
-	7,  // 20: warren.v1.Tasks.ListTasks:input_type -> warren.v1.ListTasksRequest
-	11, // 21: warren.v1.Tasks.ExecTask:input_type -> warren.v1.ExecInput
-	5,  // 22: warren.v1.Tasks.GetTask:output_type -> warren.v1.Task
-	8,  // 23: warren.v1.Tasks.ListTasks:output_type -> warren.v1.ListTasksResponse
-	13, // 24: warren.v1.Tasks.ExecTask:output_type -> warren.v1.ExecOutput
-	22, // [22:25] is the sub-list for method output_type
-	19, // [19:22] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	5,  // 11: warren.v1.TaskStatus.secrets:type_name -> warren.v1.SecretInPlace
+	18, // 12: warren.v1.ListTasksRequest.filter:type_name -> warren.v1.Filter
+	6,  // 13: warren.v1.ListTasksResponse.tasks:type_name -> warren.v1.Task
+	19, // 14: warren.v1.ExecStart.task:type_name -> warren.v1.Ref
+	20, // 15: warren.v1.ExecStart.env:type_name -> warren.v1.EnvVar
+	11, // 16: warren.v1.ExecStart.size:type_name -> warren.v1.TerminalSize
+	10, // 17: warren.v1.ExecInput.start:type_name -> warren.v1.ExecStart
+	11, // 18: warren.v1.ExecInput.resize:type_name -> warren.v1.TerminalSize
+	13, // 19: warren.v1.ExecOutput.exit:type_name -> warren.v1.ExecExit
+	19, // 20: warren.v1.Tasks.GetTask:input_type -> warren.v1.Ref
+	8,  // 21: warren.v1.Tasks.ListTasks:input_type -> warren.v1.ListTasksRequest
+	12, // 22: warren.v1.Tasks.ExecTask:input_type -> warren.v1.ExecInput
+	6,  // 23: warren.v1.Tasks.GetTask:output_type -> warren.v1.Task
+	9,  // 24: warren.v1.Tasks.ListTasks:output_type -> warren.v1.ListTasksResponse
+	14, // 25: warren.v1.Tasks.ExecTask:output_type -> warren.v1.ExecOutput
+	23, // [23:26] is the sub-list for method output_type
+	20, // [20:23] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_task_proto_init() }
@@ -1407,15 +1516,16 @@ func file_warren_v1_task_proto_init() {
 	file_warren_v1_access_proto_init()
 	file_warren_v1_common_proto_init()
 	file_warren_v1_container_proto_init()
-	file_warren_v1_task_proto_msgTypes[3].OneofWrappers = []any{}
-	file_warren_v1_task_proto_msgTypes[8].OneofWrappers = []any{
+	file_warren_v1_task_proto_msgTypes[1].OneofWrappers = []any{}
+	file_warren_v1_task_proto_msgTypes[4].OneofWrappers = []any{}
+	file_warren_v1_task_proto_msgTypes[9].OneofWrappers = []any{
 		(*ExecInput_Start)(nil),
 		(*ExecInput_Stdin)(nil),
 		(*ExecInput_StdinClosed)(nil),
 		(*ExecInput_Resize)(nil),
 		(*ExecInput_Signal)(nil),
 	}
-	file_warren_v1_task_proto_msgTypes[10].OneofWrappers = []any{
+	file_warren_v1_task_proto_msgTypes[11].OneofWrappers = []any{
 		(*ExecOutput_Stdout)(nil),
 		(*ExecOutput_Stderr)(nil),
 		(*ExecOutput_Exit)(nil),
@@ -1426,7 +1536,7 @@ func file_warren_v1_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_task_proto_rawDesc), len(file_warren_v1_task_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -47,3 +47,16 @@ func liveNames[V any](ctx context.Context, s *Shell, n Noun[V]) []string {
 	}
 	return names
 }
+
+// Peek reads one object for a completion that depends on it.
+func Peek[V any](ctx context.Context, s *Shell, n Noun[V], ref string) (v V, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	defer cancel()
+	c, err := client.Dial(ctx, client.Options{Manager: s.Manager, Patience: completionTime})
+	if err != nil {
+		return v, false
+	}
+	defer c.Close()
+	v, err = n.Get(ctx, c, ref)
+	return v, err == nil
+}

@@ -55,7 +55,7 @@ func show[V any](s *Shell, n Noun[V], format Format, objects []V, several bool) 
 		if i > 0 {
 			fmt.Fprintln(s.Out)
 		}
-		sheet := &Sheet{wide: format == Wide, zone: s.Zone}
+		sheet := &Sheet{wide: format == Wide, zone: s.Zone, now: s.Now()}
 		n.Sheet(sheet, v)
 		if err := sheet.write(s.Out); err != nil {
 			return err

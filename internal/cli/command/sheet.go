@@ -16,6 +16,7 @@ const timeLayout = "2006-01-02 15:04:05"
 type Sheet struct {
 	wide   bool
 	zone   *time.Location
+	now    time.Time
 	fields []field
 }
 
@@ -73,6 +74,9 @@ func (s *Sheet) Pairs(label string, pairs map[string]string) {
 	}
 	s.SomeList(label, items)
 }
+
+// Now is when the sheet is shown.
+func (s *Sheet) Now() time.Time { return s.now }
 
 // Wide tells whether the reader asked for everything.
 func (s *Sheet) Wide() bool { return s.wide }

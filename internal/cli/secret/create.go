@@ -16,6 +16,7 @@ func newCreate(s *command.Shell) *cobra.Command {
 	var (
 		from   source
 		labels []string
+		age    retention
 	)
 	r := &warrenv1.CreateSecretRequest{Namespace: spec.DefaultNamespace}
 	cmd := &cobra.Command{
@@ -25,7 +26,8 @@ func newCreate(s *command.Shell) *cobra.Command {
 exactly the bytes that were given. It is sealed before it leaves this program.`,
 		Example: `  echo -n "mySecurePassword" | warren secret create db-password --from-stdin
   warren secret create tls-cert --from-file /path/to/cert.pem
-  warren secret create db-password --from-literal password=mySecurePassword123`,
+  warren secret create db-password --from-literal password=mySecurePassword123
+  warren secret create tls --from-file tls.crt=/path/to/cert.pem --from-file tls.key=/path/to/key.pem --expires 90d`,
 		Args:              command.Names(spec.KindSecret, 1, 1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -41,6 +43,10 @@ exactly the bytes that were given. It is sealed before it leaves this program.`,
 		if r.Labels, err = spec.ParseLabels(labels); err != nil {
 			return err
 		}
+		if err := age.check(cmd, r.Name); err != nil {
+			return err
+		}
+		r.Lifetime, r.Keep = age.lifetime, age.keep
 		items, err := from.read(r.Name, s)
 		if err != nil {
 			return err
@@ -55,30 +61,16 @@ exactly the bytes that were given. It is sealed before it leaves this program.`,
 		})(cmd, args)
 	}
 	from.bind(cmd)
+	age.bind(cmd)
 	cmd.Flags().StringArrayVarP(&labels, "label", "l", nil, "label: `KEY=VALUE` (repeatable)")
 	return cmd
 }
 
-// create seals every value to the cluster's key, bound to the name it gets, and
-// sends only that.
+// create sends a new secret, sealed.
 func create(ctx context.Context, s *command.Shell, c *client.Client, r *warrenv1.CreateSecretRequest, items []item) (v *warrenv1.Secret, err error) {
 	err = s.Wait(ctx, "Creating secret "+r.Name, func(ctx context.Context) error {
-		cluster, err := c.Clusters.GetCluster(ctx, &warrenv1.GetClusterRequest{})
-		if err != nil {
+		if r.Items, err = sealed(ctx, c, r.Namespace, r.Name, items); err != nil {
 			return err
-		}
-		envelopes, err := seal.NewEnvelopes(cluster.GetSealingKey())
-		if err != nil {
-			return err
-		}
-		defer envelopes.Destroy()
-		for _, i := range items {
-			info := seal.ToClusterInfo(cluster.GetId(), r.Namespace, r.Name, i.key)
-			sealed, err := envelopes.Seal(info, i.value)
-			if err != nil {
-				return err
-			}
-			r.Items = append(r.Items, &warrenv1.SealedItem{Key: i.key, Ciphertext: sealed})
 		}
 		if err := spec.ValidateSecret(r); err != nil {
 			return err
@@ -87,4 +79,29 @@ func create(ctx context.Context, s *command.Shell, c *client.Client, r *warrenv1
 		return err
 	})
 	return v, err
+}
+
+// sealed seals every value to the cluster's key, bound to the secret's name.
+func sealed(ctx context.Context, c *client.Client, namespace, name string, items []item) ([]*warrenv1.SealedItem, error) {
+	if len(items) == 0 {
+		return nil, nil
+	}
+	cluster, err := c.Clusters.GetCluster(ctx, &warrenv1.GetClusterRequest{})
+	if err != nil {
+		return nil, err
+	}
+	envelopes, err := seal.NewEnvelopes(cluster.GetSealingKey())
+	if err != nil {
+		return nil, err
+	}
+	defer envelopes.Destroy()
+	out := make([]*warrenv1.SealedItem, len(items))
+	for i, item := range items {
+		ciphertext, err := envelopes.Seal(seal.ToClusterInfo(cluster.GetId(), namespace, name, item.key), item.value)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = &warrenv1.SealedItem{Key: item.key, Ciphertext: ciphertext}
+	}
+	return out, nil
 }

@@ -18,7 +18,7 @@ import (
 // New makes `warren secret`.
 func New(s *command.Shell) *cobra.Command {
 	return command.Group("secret", "Manage secrets: values that are never on a disk in the clear",
-		newCreate(s), newList(s), newInspect(s), newDelete(s))
+		newCreate(s), newList(s), newInspect(s), newUpdate(s), newVersions(s), newRollback(s), newPrune(s), newDelete(s))
 }
 
 // Noun is how secrets are fetched and shown.
@@ -42,20 +42,29 @@ var Noun = command.Noun[view.Secret]{
 		command.Text("ID", func(v view.Secret) string { return v.ID }),
 		command.Text("VERSION", func(v view.Secret) string { return fmt.Sprint(v.Version) }),
 		command.Text("KEYS", func(v view.Secret) string { return strings.Join(v.Keys, ",") }),
+		command.Column[view.Secret]{Title: "EXPIRES", Cell: view.Secret.Expires},
 		command.Text("LABELS", func(v view.Secret) string { return command.Pairs(v.Labels) }),
 	)...),
 	Sheet: sheet,
 }
 
+// sheet shows no more of a plain secret than the guide does.
 func sheet(s *command.Sheet, v view.Secret) {
 	s.Field("Name", v.Name)
 	s.Field("ID", v.ID)
 	s.Field("Size", spec.FormatSizeLong(v.Size))
 	s.Time("Created", v.CreatedAt)
+	if s.Wide() || v.Version > 1 {
+		s.Fieldf("Version", "%d, of which %d are kept", v.Version, len(v.Versions))
+		s.Time("Updated", v.UpdatedAt)
+	}
+	s.Some("Expires", v.Expires(s.Now()))
+	s.SomeList("Keys", v.Keys)
+	s.Pairs("Labels", v.Labels)
 	s.List("Used By", view.Strings(v.UsedBy))
+	s.SomeList("Tasks", view.Strings(v.Tasks))
 	if s.Wide() {
-		s.Fieldf("Version", "%d", v.Version)
-		s.SomeList("Keys", v.Keys)
-		s.Pairs("Labels", v.Labels)
+		s.Fieldf("Versions Kept", "%d", v.Keep)
+		s.Some("Lifetime", v.Lifetime)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/cuemby/warren/internal/cli/command"
 	"github.com/cuemby/warren/internal/seal"
@@ -23,7 +24,7 @@ type item struct {
 // source is where a secret's value comes from: exactly one of them.
 type source struct {
 	literals []string
-	file     string
+	files    []string
 	stdin    bool
 }
 
@@ -31,19 +32,24 @@ func (src *source) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&src.literals, "from-literal", nil,
 		"`KEY=VALUE`: the secret is the VALUE. Prefer --from-stdin: others can see an argument in the list of processes and in the shell's history. Repeated, the secret is a directory with one file per KEY")
-	flags.StringVar(&src.file, "from-file", "", "the secret is what the file at `PATH` contains")
+	flags.StringArrayVar(&src.files, "from-file", nil,
+		"the secret is what the file at `PATH` contains. Repeated, as KEY=PATH, the secret is a directory with one file per KEY")
 	flags.BoolVar(&src.stdin, "from-stdin", false, "the secret is what is piped in")
 }
 
-// check asks for exactly one source.
-func (src *source) check(cmd *cobra.Command) error {
-	given := 0
+// given counts the sources.
+func (src *source) given(cmd *cobra.Command) (given int) {
 	for _, flag := range []string{"from-literal", "from-file", "from-stdin"} {
 		if cmd.Flags().Changed(flag) {
 			given++
 		}
 	}
-	switch {
+	return given
+}
+
+// check asks for exactly one source.
+func (src *source) check(cmd *cobra.Command) error {
+	switch given := src.given(cmd); {
 	case given == 0:
 		return command.Usagef(cmd, "the secret has no value: give --from-literal, --from-file or --from-stdin")
 	case given > 1:
@@ -62,12 +68,46 @@ func (src *source) read(name string, s *command.Shell) ([]item, error) {
 	case src.stdin:
 		return one(name, s.In)
 	}
-	f, err := os.Open(src.file)
+	if len(src.files) > 1 {
+		return readFiles(name, src.files)
+	}
+	value, err := readFile(name, src.files[0])
+	return []item{{value: value}}, err
+}
+
+func readFile(name, path string) (*seal.Plaintext, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the value of secret %q: %w", name, err)
 	}
 	defer f.Close()
-	return one(name, f)
+	return readValue(name, f)
+}
+
+// readFiles reads one value from each of several files, given as KEY=PATH.
+func readFiles(name string, args []string) (items []item, err error) {
+	defer func() {
+		if err != nil {
+			destroy(items)
+		}
+	}()
+	var total uint64
+	for _, arg := range args {
+		key, path, found := strings.Cut(arg, "=")
+		if !found {
+			return items, &command.Usage{
+				Message: fmt.Sprintf("--from-file %s: one of several files needs a key", arg),
+				Hint:    "--from-file KEY=" + arg,
+			}
+		}
+		value, err := readFile(name, path)
+		if err != nil {
+			return items, err
+		}
+		items = append(items, item{key, value})
+		total += uint64(value.Len())
+	}
+	return items, spec.SecretSize(name, total)
 }
 
 // typed asks the person at the terminal, without showing what is typed.

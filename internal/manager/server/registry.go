@@ -59,7 +59,7 @@ func (i *images) registrySecret(r *warrenv1.SetRegistryRequest) (*warrenv1.Secre
 		Id: spec.SecretID(name, i.config.Rand()), Name: name, Namespace: spec.SystemNamespace,
 		CreatedAt: i.now(), UpdatedAt: i.now(),
 	}}
-	version, value, err := i.sealItems(vault.Registry, secret.GetMeta(), r.GetHost(), []*warrenv1.SealedItem{r.GetPassword()})
+	version, value, err := i.sealItems(vault.Registry, secret.GetMeta(), r.GetHost(), 1, []*warrenv1.SealedItem{r.GetPassword()})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -28,11 +28,12 @@ func (s *secrets) CreateSecret(ctx context.Context, r *warrenv1.CreateSecretRequ
 		Id:   spec.SecretID(r.GetName(), s.config.Rand()),
 		Name: r.GetName(), Namespace: r.GetNamespace(), Labels: r.GetLabels(),
 		CreatedAt: s.now(), UpdatedAt: s.now(),
-	}}
-	version, value, err := s.sealItems(vault.Secret, secret.GetMeta(), r.GetName(), r.GetItems())
+	}, Lifetime: r.GetLifetime(), Keep: r.GetKeep()}
+	version, value, err := s.sealItems(vault.Secret, secret.GetMeta(), r.GetName(), 1, r.GetItems())
 	if err != nil {
 		return nil, err
 	}
+	version.CreatedBy, version.ExpiresAt = callerName(ctx), spec.ExpiresAt(secret, version.GetCreatedAt().AsTime())
 	secret.Versions = []*warrenv1.SecretVersion{version}
 	m := secret.GetMeta()
 	id, err := s.commit(ctx, func(tx *store.Tx) (string, error) {
@@ -53,10 +54,10 @@ func (s *secrets) CreateSecret(ctx context.Context, r *warrenv1.CreateSecretRequ
 	return s.read(ctx, &warrenv1.Ref{Namespace: m.GetNamespace(), NameOrId: id})
 }
 
-// sealItems makes a secret's first version of what a client sealed.
-func (s *Server) sealItems(kind vault.Kind, m *warrenv1.Meta, name string, items []*warrenv1.SealedItem) (
+// sealItems makes a version of a secret of what a client sealed.
+func (s *Server) sealItems(kind vault.Kind, m *warrenv1.Meta, name string, number uint64, items []*warrenv1.SealedItem) (
 	*warrenv1.SecretVersion, *storepb.SecretValue, error) {
-	object := vault.Object{Kind: kind, Namespace: m.GetNamespace(), ID: m.GetId(), Name: name, Version: 1}
+	object := vault.Object{Kind: kind, Namespace: m.GetNamespace(), ID: m.GetId(), Name: name, Version: number}
 	if kind == vault.Registry {
 		object.Namespace = ""
 	}
@@ -68,7 +69,7 @@ func (s *Server) sealItems(kind vault.Kind, m *warrenv1.Meta, name string, items
 	if err != nil {
 		return nil, nil, err
 	}
-	version := &warrenv1.SecretVersion{Number: 1, CreatedAt: m.GetCreatedAt()}
+	version := &warrenv1.SecretVersion{Number: number, CreatedAt: m.GetUpdatedAt()}
 	for i, item := range items {
 		version.Size += sizes[i]
 		// No file of a secret may be empty, and all are limited together.
@@ -79,7 +80,7 @@ func (s *Server) sealItems(kind vault.Kind, m *warrenv1.Meta, name string, items
 			version.Keys = append(version.Keys, item.GetKey())
 		}
 	}
-	return version, &storepb.SecretValue{SecretId: m.GetId(), Version: 1, Items: sealed}, nil
+	return version, &storepb.SecretValue{SecretId: m.GetId(), Version: number, Items: sealed}, nil
 }
 
 // GetSecret returns what is known of a secret; its value is not among it.
@@ -92,7 +93,7 @@ func (s *secrets) read(ctx context.Context, ref *warrenv1.Ref) (secret *warrenv1
 		if secret, err = find(tx.Secrets(), spec.KindSecret, ref); err != nil {
 			return err
 		}
-		return fillSecret(tx, secret)
+		return errors.Join(fillSecret(tx, secret), fillSecretTasks(tx, secret))
 	})
 	return secret, err
 }

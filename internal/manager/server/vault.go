@@ -18,6 +18,8 @@ type Vault interface {
 	// sizes in bytes; vault.ErrEnvelope when one was not sealed for that
 	// object.
 	Accept(o vault.Object, items []*warrenv1.SealedItem) ([]*storepb.SecretItem, []uint64, error)
+	// Copy seals stored items of one object for another.
+	Copy(from, to vault.Object, items []*storepb.SecretItem) ([]*storepb.SecretItem, error)
 	// ClusterID and CACertificate (PEM) say whose authority this is.
 	ClusterID() string
 	CACertificate() []byte

@@ -95,7 +95,10 @@ func (w *worker) report(tx *store.Tx) error {
 		case w.crash != "" && t.GetContainer().GetImage() == w.crash:
 			st.State, st.Message = warrenv1.TaskState_TASK_STATE_BACKOFF, "exited with code 1"
 		default:
-			st.State = warrenv1.TaskState_TASK_STATE_RUNNING
+			st.State, st.Secrets = warrenv1.TaskState_TASK_STATE_RUNNING, nil
+			for _, pin := range t.GetSecrets() {
+				st.Secrets = append(st.Secrets, &warrenv1.SecretInPlace{SecretId: pin.GetSecretId(), Version: pin.GetVersion()})
+			}
 		}
 		if st.State != was {
 			st.StateSince = timestamppb.Now()

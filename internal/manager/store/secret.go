@@ -17,7 +17,7 @@ const (
 var secrets = &objectKind[warrenv1.Secret, *warrenv1.Secret]{
 	noun: "secret",
 	kind: kind[warrenv1.Secret, *warrenv1.Secret]{table: TableSecrets, depth: 2, transient: func(s *warrenv1.Secret) {
-		s.UsedBy = nil
+		s.UsedBy, s.Tasks = nil, nil
 	}},
 }
 

@@ -87,6 +87,29 @@ func (v *Vault) accept(o Object, item *warrenv1.SealedItem) (*storepb.SealedBox,
 	return box, uint64(p.Len()), err
 }
 
+// Copy seals the stored items of an object for another one, such as a later
+// version of the same secret.
+func (v *Vault) Copy(from, to Object, items []*storepb.SecretItem) ([]*storepb.SecretItem, error) {
+	copies := make([]*storepb.SecretItem, len(items))
+	for i, item := range items {
+		box, err := v.copy(from, to, item)
+		if err != nil {
+			return nil, fmt.Errorf("copy %s: %w", v.context(from, item.GetKey()), err)
+		}
+		copies[i] = &storepb.SecretItem{Key: item.GetKey(), Box: box}
+	}
+	return copies, nil
+}
+
+func (v *Vault) copy(from, to Object, item *storepb.SecretItem) (*storepb.SealedBox, error) {
+	p, err := v.open(v.context(from, item.GetKey()), item.GetBox())
+	if err != nil {
+		return nil, err
+	}
+	defer p.Destroy()
+	return v.seal(v.context(to, item.GetKey()), p)
+}
+
 // Deliver opens an object's stored items and seals each to one worker's call.
 // The caller has checked that the task is that node's and names the object.
 func (v *Vault) Deliver(o Object, items []*storepb.SecretItem, to Recipient) ([]*warrenv1.SealedItem, error) {
