@@ -17,6 +17,19 @@ func callable(s *warrenv1.TaskStatus) bool {
 	return s.GetState() == warrenv1.TaskState_TASK_STATE_RUNNING && healthy
 }
 
+// standIn tells whether another task answers the calls that are for this one.
+func (a *Agent) standIn(leaving *warrenv1.Task) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, t := range a.tasks {
+		want, _ := t.current()
+		if id != leaving.GetMeta().GetId() && want.GetServiceId() == leaving.GetServiceId() && callable(t.status.Load()) {
+			return true
+		}
+	}
+	return false
+}
+
 // announce tells the network which tasks there are. It returns once no new call
 // comes to one that is not ready.
 func (a *Agent) announce() {

@@ -115,3 +115,29 @@ func TestOnlyHealthyTasksAreReady(t *testing.T) {
 		}
 	}
 }
+
+// Calls that are under way to a task when it leaves still find it.
+func TestATaskLeavesSomeTimeBeforeItsStopSignal(t *testing.T) {
+	for name, alone := range map[string]bool{"another one stands in": false, "nobody does": true} {
+		t.Run(name, func(t *testing.T) {
+			onNode(t, func(n *node) {
+				one, two := aTask("t1"), aTask("t2")
+				one.ServiceId, two.ServiceId = "app", "app"
+				if alone {
+					two.ServiceId = "other"
+				}
+				n.full(one, two)
+				n.is("t1", running)
+				n.is("t2", running)
+				began := time.Now()
+				one = unwanted(aTask("t1"))
+				one.ServiceId = "app"
+				n.full(one, two)
+				n.is("t1", stopped)
+				if took := time.Since(began); alone && took >= drainTime || !alone && took < drainTime {
+					t.Errorf("stopped after %v", took)
+				}
+			})
+		})
+	}
+}

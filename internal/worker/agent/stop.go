@@ -16,6 +16,9 @@ const (
 	// stopTimeout is from the image's stop signal to SIGKILL when the spec
 	// says nothing.
 	stopTimeout = 10 * time.Second
+	// drainTime is from when nobody is led to a task any more to its stop
+	// signal: for calls that were under way to it, or not accepted yet.
+	drainTime = 200 * time.Millisecond
 	// killLimit is how long the kernel may take to end a killed process.
 	killLimit = 30 * time.Second
 )
@@ -23,7 +26,11 @@ const (
 // stop ends the container and releases what the task held, and only then says
 // that it is stopped: others wait for that before they touch its volumes.
 func (t *task) stop(ctx context.Context, want *warrenv1.Task) outcome {
+	called := callable(t.status.Load())
 	t.state(warrenv1.TaskState_TASK_STATE_STOPPING, "")
+	if called && t.a.standIn(want) {
+		sleep(ctx, drainTime)
+	}
 	exit, err := t.halt(ctx, want)
 	if err == nil {
 		t.recordStop(want, exit)

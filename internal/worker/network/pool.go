@@ -51,12 +51,14 @@ func (p *Pool) Claim(taskID string, a netip.Addr) bool {
 	return true
 }
 
-// Release gives the task's address back.
-func (p *Pool) Release(taskID string) {
-	if a, ok := p.byTask[taskID]; ok {
+// Release gives the task's address back, if it has one.
+func (p *Pool) Release(taskID string) (netip.Addr, bool) {
+	a, ok := p.byTask[taskID]
+	if ok {
 		delete(p.byTask, taskID)
 		delete(p.byAddr, a)
 	}
+	return a, ok
 }
 
 func (p *Pool) set(taskID string, a netip.Addr) {

@@ -74,7 +74,11 @@ func (n *Network) applyRules(b *base) error {
 	}
 	before := b.rules
 	b.rules = nil
-	if err := want.apply(); err != nil {
+	apply := want.apply
+	if want.sameBut(before) {
+		apply = want.lead
+	}
+	if err := apply(); err != nil {
 		return fmt.Errorf("packet rules of bridge %s: %w", b.plan.Bridge, err)
 	}
 	if err := localnet(b.plan.Bridge); err != nil {

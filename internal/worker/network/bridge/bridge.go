@@ -168,8 +168,13 @@ func (n *Network) Detach(_ context.Context, taskID string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.claims.give(taskID)
-	if n.base != nil {
-		n.base.pool.Release(taskID)
+	if n.base == nil {
+		return nil
+	}
+	if address, had := n.base.pool.Release(taskID); had {
+		if err := forgetFlows(address); err != nil {
+			n.options.Log.Warn("callers of a task that is gone may have to wait", "task", taskID, "error", err)
+		}
 	}
 	return nil
 }

@@ -19,7 +19,12 @@ type rules struct {
 }
 
 func (r *rules) equal(other *rules) bool {
-	return other != nil && r.Plan == other.Plan && r.namesPort == other.namesPort && network.SameForwards(r.forwards, other.forwards)
+	return r.sameBut(other) && network.SameForwards(r.forwards, other.forwards)
+}
+
+// sameBut reports whether nothing but the forwards differs.
+func (r *rules) sameBut(other *rules) bool {
+	return other != nil && r.Plan == other.Plan && r.namesPort == other.namesPort
 }
 
 // apply replaces the node's own table, at once and as a whole; nobody else's
@@ -54,11 +59,9 @@ func (r *rules) apply() error {
 	raw := t.chain("raw", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw)
 	t.rule(raw, fromLink(r.Bridge), toAddress(loopback), drop)
 
-	published := t.chain("published", "", nil, nil)
-	for _, f := range r.forwards {
-		if err := t.forward(published, f); err != nil {
-			return err
-		}
+	published, err := t.published(r.forwards)
+	if err != nil {
+		return err
 	}
 	pre := t.chain("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
 	if r.namesPort != 0 {
@@ -79,6 +82,35 @@ func (r *rules) apply() error {
 	forward := t.chain("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter)
 	t.rule(forward, notFromLink(r.Bridge), toLink(r.Bridge), noAnswer, wasNotLed, drop)
 	return c.Flush()
+}
+
+// lead replaces the rules of published ports and leaves the table as it is.
+// Where the table itself is replaced, a packet that meets the kernel just then
+// may pass by both the old one and the new one, and reach nobody.
+func (r *rules) lead() error {
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	t := &table{Conn: c, Table: &nftables.Table{Family: nftables.TableFamilyIPv4, Name: r.Bridge}}
+	t.FlushChain(&nftables.Chain{Name: publishedChain, Table: t.Table})
+	if _, err := t.published(r.forwards); err != nil {
+		return err
+	}
+	return c.Flush()
+}
+
+const publishedChain = "published"
+
+// published fills the chain of that name.
+func (t *table) published(forwards []network.Forward) (*nftables.Chain, error) {
+	chain := t.chain(publishedChain, "", nil, nil)
+	for _, f := range forwards {
+		if err := t.forward(chain, f); err != nil {
+			return nil, err
+		}
+	}
+	return chain, nil
 }
 
 // hasRules reports whether the node's table is there.
