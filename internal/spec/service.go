@@ -47,6 +47,9 @@ func ValidateServiceSpec(service string, s *warrenv1.ServiceSpec) error {
 	if err := Replicas(service, s.GetReplicas()); err != nil {
 		return err
 	}
+	if err := validateMode(service, s); err != nil {
+		return err
+	}
 	if err := validateUpdate(service, s); err != nil {
 		return err
 	}

@@ -54,12 +54,12 @@ func ServiceVerdict(s *warrenv1.Service) (Verdict, string) {
 			lacks += ": " + message
 		}
 	}
-	lacks = fmt.Sprintf("%d of %d tasks run%s", up, s.GetSpec().GetReplicas(), lacks)
+	lacks = fmt.Sprintf("%d of %d tasks run%s", up, WantedTasks(s), lacks)
 	switch s.GetUpdate().GetState() {
 	case warrenv1.UpdateState_UPDATE_STATE_UPDATING, warrenv1.UpdateState_UPDATE_STATE_ROLLING_BACK:
 		return Underway, "the update goes on; " + lacks
 	}
-	if up < s.GetSpec().GetReplicas() {
+	if up < WantedTasks(s) {
 		return Underway, lacks
 	}
 	return Works, lacks

@@ -23,6 +23,56 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ServiceMode is how many tasks a service has.
+type ServiceMode int32
+
+const (
+	// So many as its replicas say.
+	ServiceMode_SERVICE_MODE_REPLICATED ServiceMode = 0
+	// One on each worker that is in use and satisfies the constraints; nodes that
+	// join get one, nodes that are drained lose theirs.
+	ServiceMode_SERVICE_MODE_GLOBAL ServiceMode = 1
+)
+
+// Enum value maps for ServiceMode.
+var (
+	ServiceMode_name = map[int32]string{
+		0: "SERVICE_MODE_REPLICATED",
+		1: "SERVICE_MODE_GLOBAL",
+	}
+	ServiceMode_value = map[string]int32{
+		"SERVICE_MODE_REPLICATED": 0,
+		"SERVICE_MODE_GLOBAL":     1,
+	}
+)
+
+func (x ServiceMode) Enum() *ServiceMode {
+	p := new(ServiceMode)
+	*p = x
+	return p
+}
+
+func (x ServiceMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ServiceMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_service_proto_enumTypes[0].Descriptor()
+}
+
+func (ServiceMode) Type() protoreflect.EnumType {
+	return &file_warren_v1_service_proto_enumTypes[0]
+}
+
+func (x ServiceMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ServiceMode.Descriptor instead.
+func (ServiceMode) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{0}
+}
+
 // UpdateOrder is what happens first when a task is replaced by one of a newer
 // spec.
 type UpdateOrder int32
@@ -60,11 +110,11 @@ func (x UpdateOrder) String() string {
 }
 
 func (UpdateOrder) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_v1_service_proto_enumTypes[0].Descriptor()
+	return file_warren_v1_service_proto_enumTypes[1].Descriptor()
 }
 
 func (UpdateOrder) Type() protoreflect.EnumType {
-	return &file_warren_v1_service_proto_enumTypes[0]
+	return &file_warren_v1_service_proto_enumTypes[1]
 }
 
 func (x UpdateOrder) Number() protoreflect.EnumNumber {
@@ -73,7 +123,7 @@ func (x UpdateOrder) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UpdateOrder.Descriptor instead.
 func (UpdateOrder) EnumDescriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{0}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{1}
 }
 
 // FailureAction is what an update does when a new task fails.
@@ -116,11 +166,11 @@ func (x FailureAction) String() string {
 }
 
 func (FailureAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_v1_service_proto_enumTypes[1].Descriptor()
+	return file_warren_v1_service_proto_enumTypes[2].Descriptor()
 }
 
 func (FailureAction) Type() protoreflect.EnumType {
-	return &file_warren_v1_service_proto_enumTypes[1]
+	return &file_warren_v1_service_proto_enumTypes[2]
 }
 
 func (x FailureAction) Number() protoreflect.EnumNumber {
@@ -129,7 +179,7 @@ func (x FailureAction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FailureAction.Descriptor instead.
 func (FailureAction) EnumDescriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{1}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{2}
 }
 
 // UpdateState is how far the update of a service is.
@@ -182,11 +232,11 @@ func (x UpdateState) String() string {
 }
 
 func (UpdateState) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_v1_service_proto_enumTypes[2].Descriptor()
+	return file_warren_v1_service_proto_enumTypes[3].Descriptor()
 }
 
 func (UpdateState) Type() protoreflect.EnumType {
-	return &file_warren_v1_service_proto_enumTypes[2]
+	return &file_warren_v1_service_proto_enumTypes[3]
 }
 
 func (x UpdateState) Number() protoreflect.EnumNumber {
@@ -195,7 +245,7 @@ func (x UpdateState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UpdateState.Descriptor instead.
 func (UpdateState) EnumDescriptor() ([]byte, []int) {
-	return file_warren_v1_service_proto_rawDescGZIP(), []int{2}
+	return file_warren_v1_service_proto_rawDescGZIP(), []int{3}
 }
 
 type LogEntry_Stream int32
@@ -231,11 +281,11 @@ func (x LogEntry_Stream) String() string {
 }
 
 func (LogEntry_Stream) Descriptor() protoreflect.EnumDescriptor {
-	return file_warren_v1_service_proto_enumTypes[3].Descriptor()
+	return file_warren_v1_service_proto_enumTypes[4].Descriptor()
 }
 
 func (LogEntry_Stream) Type() protoreflect.EnumType {
-	return &file_warren_v1_service_proto_enumTypes[3]
+	return &file_warren_v1_service_proto_enumTypes[4]
 }
 
 func (x LogEntry_Stream) Number() protoreflect.EnumNumber {
@@ -255,7 +305,9 @@ type ServiceSpec struct {
 	// How many earlier specs are kept; 10 when unset.
 	History *uint32 `protobuf:"varint,11,opt,name=history,proto3,oneof" json:"history,omitempty"`
 	// What a node must be like: node.labels.zone==a, node.name!=worker-1.
-	Constraints   []string `protobuf:"bytes,21,rep,name=constraints,proto3" json:"constraints,omitempty"`
+	Constraints []string `protobuf:"bytes,21,rep,name=constraints,proto3" json:"constraints,omitempty"`
+	// A service keeps the mode that it was created with.
+	Mode          ServiceMode `protobuf:"varint,22,opt,name=mode,proto3,enum=warren.v1.ServiceMode" json:"mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -323,6 +375,13 @@ func (x *ServiceSpec) GetConstraints() []string {
 		return x.Constraints
 	}
 	return nil
+}
+
+func (x *ServiceSpec) GetMode() ServiceMode {
+	if x != nil {
+		return x.Mode
+	}
+	return ServiceMode_SERVICE_MODE_REPLICATED
 }
 
 // UpdateRules say how a service's tasks are replaced when its container
@@ -634,10 +693,12 @@ type Service struct {
 	Warnings []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// Tasks that run and have a health check; those of them that are healthy,
 	// and unhealthy; and those that ended and are not started again.
-	Checked       uint32 `protobuf:"varint,20,opt,name=checked,proto3" json:"checked,omitempty"`
-	Healthy       uint32 `protobuf:"varint,21,opt,name=healthy,proto3" json:"healthy,omitempty"`
-	Unhealthy     uint32 `protobuf:"varint,22,opt,name=unhealthy,proto3" json:"unhealthy,omitempty"`
-	Finished      uint32 `protobuf:"varint,23,opt,name=finished,proto3" json:"finished,omitempty"`
+	Checked   uint32 `protobuf:"varint,20,opt,name=checked,proto3" json:"checked,omitempty"`
+	Healthy   uint32 `protobuf:"varint,21,opt,name=healthy,proto3" json:"healthy,omitempty"`
+	Unhealthy uint32 `protobuf:"varint,22,opt,name=unhealthy,proto3" json:"unhealthy,omitempty"`
+	Finished  uint32 `protobuf:"varint,23,opt,name=finished,proto3" json:"finished,omitempty"`
+	// Tasks that it should have: its replicas, or its nodes.
+	Wanted        uint32 `protobuf:"varint,24,opt,name=wanted,proto3" json:"wanted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -808,6 +869,13 @@ func (x *Service) GetUnhealthy() uint32 {
 func (x *Service) GetFinished() uint32 {
 	if x != nil {
 		return x.Finished
+	}
+	return 0
+}
+
+func (x *Service) GetWanted() uint32 {
+	if x != nil {
+		return x.Wanted
 	}
 	return 0
 }
@@ -1549,14 +1617,15 @@ var File_warren_v1_service_proto protoreflect.FileDescriptor
 
 const file_warren_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x17warren/v1/service.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x19warren/v1/container.proto\x1a\x14warren/v1/task.proto\"\xde\x01\n" +
+	"\x17warren/v1/service.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x19warren/v1/container.proto\x1a\x14warren/v1/task.proto\"\x8a\x02\n" +
 	"\vServiceSpec\x126\n" +
 	"\tcontainer\x18\x01 \x01(\v2\x18.warren.v1.ContainerSpecR\tcontainer\x12\x1a\n" +
 	"\breplicas\x18\x02 \x01(\rR\breplicas\x12.\n" +
 	"\x06update\x18\n" +
 	" \x01(\v2\x16.warren.v1.UpdateRulesR\x06update\x12\x1d\n" +
 	"\ahistory\x18\v \x01(\rH\x00R\ahistory\x88\x01\x01\x12 \n" +
-	"\vconstraints\x18\x15 \x03(\tR\vconstraintsB\n" +
+	"\vconstraints\x18\x15 \x03(\tR\vconstraints\x12*\n" +
+	"\x04mode\x18\x16 \x01(\x0e2\x16.warren.v1.ServiceModeR\x04modeB\n" +
 	"\n" +
 	"\b_history\"\x99\x02\n" +
 	"\vUpdateRules\x12%\n" +
@@ -1588,7 +1657,7 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\x06change\x18\x06 \x01(\tR\x06change\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa1\x06\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb9\x06\n" +
 	"\aService\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12*\n" +
 	"\x04spec\x18\x02 \x01(\v2\x16.warren.v1.ServiceSpecR\x04spec\x12!\n" +
@@ -1612,7 +1681,8 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\achecked\x18\x14 \x01(\rR\achecked\x12\x18\n" +
 	"\ahealthy\x18\x15 \x01(\rR\ahealthy\x12\x1c\n" +
 	"\tunhealthy\x18\x16 \x01(\rR\tunhealthy\x12\x1a\n" +
-	"\bfinished\x18\x17 \x01(\rR\bfinished\x1a;\n" +
+	"\bfinished\x18\x17 \x01(\rR\bfinished\x12\x16\n" +
+	"\x06wanted\x18\x18 \x01(\rR\x06wanted\x1a;\n" +
 	"\rFollowedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xf4\x01\n" +
@@ -1673,7 +1743,10 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\x06Stream\x12\x16\n" +
 	"\x12STREAM_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTREAM_STDOUT\x10\x01\x12\x11\n" +
-	"\rSTREAM_STDERR\x10\x02*f\n" +
+	"\rSTREAM_STDERR\x10\x02*C\n" +
+	"\vServiceMode\x12\x1b\n" +
+	"\x17SERVICE_MODE_REPLICATED\x10\x00\x12\x17\n" +
+	"\x13SERVICE_MODE_GLOBAL\x10\x01*f\n" +
 	"\vUpdateOrder\x12\x1c\n" +
 	"\x18UPDATE_ORDER_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18UPDATE_ORDER_START_FIRST\x10\x01\x12\x1b\n" +
@@ -1730,110 +1803,112 @@ func file_warren_v1_service_proto_rawDescGZIP() []byte {
 	return file_warren_v1_service_proto_rawDescData
 }
 
-var file_warren_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_warren_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_warren_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_warren_v1_service_proto_goTypes = []any{
-	(UpdateOrder)(0),               // 0: warren.v1.UpdateOrder
-	(FailureAction)(0),             // 1: warren.v1.FailureAction
-	(UpdateState)(0),               // 2: warren.v1.UpdateState
-	(LogEntry_Stream)(0),           // 3: warren.v1.LogEntry.Stream
-	(*ServiceSpec)(nil),            // 4: warren.v1.ServiceSpec
-	(*UpdateRules)(nil),            // 5: warren.v1.UpdateRules
-	(*ServiceUpdate)(nil),          // 6: warren.v1.ServiceUpdate
-	(*ServiceRevision)(nil),        // 7: warren.v1.ServiceRevision
-	(*Service)(nil),                // 8: warren.v1.Service
-	(*CreateServiceRequest)(nil),   // 9: warren.v1.CreateServiceRequest
-	(*CreateServiceResponse)(nil),  // 10: warren.v1.CreateServiceResponse
-	(*ListServicesResponse)(nil),   // 11: warren.v1.ListServicesResponse
-	(*UpdateServiceRequest)(nil),   // 12: warren.v1.UpdateServiceRequest
-	(*UpdateServiceResponse)(nil),  // 13: warren.v1.UpdateServiceResponse
-	(*RollbackServiceRequest)(nil), // 14: warren.v1.RollbackServiceRequest
-	(*ListRevisionsResponse)(nil),  // 15: warren.v1.ListRevisionsResponse
-	(*ScaleServiceRequest)(nil),    // 16: warren.v1.ScaleServiceRequest
-	(*StopServiceRequest)(nil),     // 17: warren.v1.StopServiceRequest
-	(*StartServiceRequest)(nil),    // 18: warren.v1.StartServiceRequest
-	(*DeleteServiceRequest)(nil),   // 19: warren.v1.DeleteServiceRequest
-	(*ServiceLogsRequest)(nil),     // 20: warren.v1.ServiceLogsRequest
-	(*LogEntry)(nil),               // 21: warren.v1.LogEntry
-	nil,                            // 22: warren.v1.ServiceRevision.LabelsEntry
-	nil,                            // 23: warren.v1.Service.FollowedEntry
-	nil,                            // 24: warren.v1.CreateServiceRequest.LabelsEntry
-	nil,                            // 25: warren.v1.UpdateServiceRequest.LabelsEntry
-	(*ContainerSpec)(nil),          // 26: warren.v1.ContainerSpec
-	(*durationpb.Duration)(nil),    // 27: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 28: google.protobuf.Timestamp
-	(*Meta)(nil),                   // 29: warren.v1.Meta
-	(*Task)(nil),                   // 30: warren.v1.Task
-	(*Ref)(nil),                    // 31: warren.v1.Ref
-	(*Filter)(nil),                 // 32: warren.v1.Filter
+	(ServiceMode)(0),               // 0: warren.v1.ServiceMode
+	(UpdateOrder)(0),               // 1: warren.v1.UpdateOrder
+	(FailureAction)(0),             // 2: warren.v1.FailureAction
+	(UpdateState)(0),               // 3: warren.v1.UpdateState
+	(LogEntry_Stream)(0),           // 4: warren.v1.LogEntry.Stream
+	(*ServiceSpec)(nil),            // 5: warren.v1.ServiceSpec
+	(*UpdateRules)(nil),            // 6: warren.v1.UpdateRules
+	(*ServiceUpdate)(nil),          // 7: warren.v1.ServiceUpdate
+	(*ServiceRevision)(nil),        // 8: warren.v1.ServiceRevision
+	(*Service)(nil),                // 9: warren.v1.Service
+	(*CreateServiceRequest)(nil),   // 10: warren.v1.CreateServiceRequest
+	(*CreateServiceResponse)(nil),  // 11: warren.v1.CreateServiceResponse
+	(*ListServicesResponse)(nil),   // 12: warren.v1.ListServicesResponse
+	(*UpdateServiceRequest)(nil),   // 13: warren.v1.UpdateServiceRequest
+	(*UpdateServiceResponse)(nil),  // 14: warren.v1.UpdateServiceResponse
+	(*RollbackServiceRequest)(nil), // 15: warren.v1.RollbackServiceRequest
+	(*ListRevisionsResponse)(nil),  // 16: warren.v1.ListRevisionsResponse
+	(*ScaleServiceRequest)(nil),    // 17: warren.v1.ScaleServiceRequest
+	(*StopServiceRequest)(nil),     // 18: warren.v1.StopServiceRequest
+	(*StartServiceRequest)(nil),    // 19: warren.v1.StartServiceRequest
+	(*DeleteServiceRequest)(nil),   // 20: warren.v1.DeleteServiceRequest
+	(*ServiceLogsRequest)(nil),     // 21: warren.v1.ServiceLogsRequest
+	(*LogEntry)(nil),               // 22: warren.v1.LogEntry
+	nil,                            // 23: warren.v1.ServiceRevision.LabelsEntry
+	nil,                            // 24: warren.v1.Service.FollowedEntry
+	nil,                            // 25: warren.v1.CreateServiceRequest.LabelsEntry
+	nil,                            // 26: warren.v1.UpdateServiceRequest.LabelsEntry
+	(*ContainerSpec)(nil),          // 27: warren.v1.ContainerSpec
+	(*durationpb.Duration)(nil),    // 28: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 29: google.protobuf.Timestamp
+	(*Meta)(nil),                   // 30: warren.v1.Meta
+	(*Task)(nil),                   // 31: warren.v1.Task
+	(*Ref)(nil),                    // 32: warren.v1.Ref
+	(*Filter)(nil),                 // 33: warren.v1.Filter
 }
 var file_warren_v1_service_proto_depIdxs = []int32{
-	26, // 0: warren.v1.ServiceSpec.container:type_name -> warren.v1.ContainerSpec
-	5,  // 1: warren.v1.ServiceSpec.update:type_name -> warren.v1.UpdateRules
-	27, // 2: warren.v1.UpdateRules.delay:type_name -> google.protobuf.Duration
-	0,  // 3: warren.v1.UpdateRules.order:type_name -> warren.v1.UpdateOrder
-	1,  // 4: warren.v1.UpdateRules.failure_action:type_name -> warren.v1.FailureAction
-	27, // 5: warren.v1.UpdateRules.monitor:type_name -> google.protobuf.Duration
-	2,  // 6: warren.v1.ServiceUpdate.state:type_name -> warren.v1.UpdateState
-	28, // 7: warren.v1.ServiceUpdate.started_at:type_name -> google.protobuf.Timestamp
-	28, // 8: warren.v1.ServiceUpdate.finished_at:type_name -> google.protobuf.Timestamp
-	0,  // 9: warren.v1.ServiceUpdate.order:type_name -> warren.v1.UpdateOrder
-	4,  // 10: warren.v1.ServiceRevision.spec:type_name -> warren.v1.ServiceSpec
-	22, // 11: warren.v1.ServiceRevision.labels:type_name -> warren.v1.ServiceRevision.LabelsEntry
-	28, // 12: warren.v1.ServiceRevision.created_at:type_name -> google.protobuf.Timestamp
-	29, // 13: warren.v1.Service.meta:type_name -> warren.v1.Meta
-	4,  // 14: warren.v1.Service.spec:type_name -> warren.v1.ServiceSpec
-	28, // 15: warren.v1.Service.deleted_at:type_name -> google.protobuf.Timestamp
-	28, // 16: warren.v1.Service.revised_at:type_name -> google.protobuf.Timestamp
-	23, // 17: warren.v1.Service.followed:type_name -> warren.v1.Service.FollowedEntry
-	6,  // 18: warren.v1.Service.update:type_name -> warren.v1.ServiceUpdate
-	30, // 19: warren.v1.Service.tasks:type_name -> warren.v1.Task
-	24, // 20: warren.v1.CreateServiceRequest.labels:type_name -> warren.v1.CreateServiceRequest.LabelsEntry
-	4,  // 21: warren.v1.CreateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
-	8,  // 22: warren.v1.CreateServiceResponse.service:type_name -> warren.v1.Service
-	8,  // 23: warren.v1.ListServicesResponse.services:type_name -> warren.v1.Service
-	31, // 24: warren.v1.UpdateServiceRequest.ref:type_name -> warren.v1.Ref
-	4,  // 25: warren.v1.UpdateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
-	25, // 26: warren.v1.UpdateServiceRequest.labels:type_name -> warren.v1.UpdateServiceRequest.LabelsEntry
-	8,  // 27: warren.v1.UpdateServiceResponse.service:type_name -> warren.v1.Service
-	31, // 28: warren.v1.RollbackServiceRequest.ref:type_name -> warren.v1.Ref
-	7,  // 29: warren.v1.ListRevisionsResponse.revisions:type_name -> warren.v1.ServiceRevision
-	31, // 30: warren.v1.ScaleServiceRequest.ref:type_name -> warren.v1.Ref
-	31, // 31: warren.v1.StopServiceRequest.ref:type_name -> warren.v1.Ref
-	31, // 32: warren.v1.StartServiceRequest.ref:type_name -> warren.v1.Ref
-	31, // 33: warren.v1.DeleteServiceRequest.ref:type_name -> warren.v1.Ref
-	31, // 34: warren.v1.ServiceLogsRequest.ref:type_name -> warren.v1.Ref
-	28, // 35: warren.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
-	3,  // 36: warren.v1.LogEntry.stream:type_name -> warren.v1.LogEntry.Stream
-	9,  // 37: warren.v1.Services.CreateService:input_type -> warren.v1.CreateServiceRequest
-	31, // 38: warren.v1.Services.GetService:input_type -> warren.v1.Ref
-	32, // 39: warren.v1.Services.ListServices:input_type -> warren.v1.Filter
-	16, // 40: warren.v1.Services.ScaleService:input_type -> warren.v1.ScaleServiceRequest
-	12, // 41: warren.v1.Services.UpdateService:input_type -> warren.v1.UpdateServiceRequest
-	14, // 42: warren.v1.Services.RollbackService:input_type -> warren.v1.RollbackServiceRequest
-	31, // 43: warren.v1.Services.ListRevisions:input_type -> warren.v1.Ref
-	31, // 44: warren.v1.Services.WatchService:input_type -> warren.v1.Ref
-	17, // 45: warren.v1.Services.StopService:input_type -> warren.v1.StopServiceRequest
-	18, // 46: warren.v1.Services.StartService:input_type -> warren.v1.StartServiceRequest
-	19, // 47: warren.v1.Services.DeleteService:input_type -> warren.v1.DeleteServiceRequest
-	20, // 48: warren.v1.Services.ServiceLogs:input_type -> warren.v1.ServiceLogsRequest
-	10, // 49: warren.v1.Services.CreateService:output_type -> warren.v1.CreateServiceResponse
-	8,  // 50: warren.v1.Services.GetService:output_type -> warren.v1.Service
-	11, // 51: warren.v1.Services.ListServices:output_type -> warren.v1.ListServicesResponse
-	8,  // 52: warren.v1.Services.ScaleService:output_type -> warren.v1.Service
-	13, // 53: warren.v1.Services.UpdateService:output_type -> warren.v1.UpdateServiceResponse
-	13, // 54: warren.v1.Services.RollbackService:output_type -> warren.v1.UpdateServiceResponse
-	15, // 55: warren.v1.Services.ListRevisions:output_type -> warren.v1.ListRevisionsResponse
-	8,  // 56: warren.v1.Services.WatchService:output_type -> warren.v1.Service
-	8,  // 57: warren.v1.Services.StopService:output_type -> warren.v1.Service
-	8,  // 58: warren.v1.Services.StartService:output_type -> warren.v1.Service
-	8,  // 59: warren.v1.Services.DeleteService:output_type -> warren.v1.Service
-	21, // 60: warren.v1.Services.ServiceLogs:output_type -> warren.v1.LogEntry
-	49, // [49:61] is the sub-list for method output_type
-	37, // [37:49] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	27, // 0: warren.v1.ServiceSpec.container:type_name -> warren.v1.ContainerSpec
+	6,  // 1: warren.v1.ServiceSpec.update:type_name -> warren.v1.UpdateRules
+	0,  // 2: warren.v1.ServiceSpec.mode:type_name -> warren.v1.ServiceMode
+	28, // 3: warren.v1.UpdateRules.delay:type_name -> google.protobuf.Duration
+	1,  // 4: warren.v1.UpdateRules.order:type_name -> warren.v1.UpdateOrder
+	2,  // 5: warren.v1.UpdateRules.failure_action:type_name -> warren.v1.FailureAction
+	28, // 6: warren.v1.UpdateRules.monitor:type_name -> google.protobuf.Duration
+	3,  // 7: warren.v1.ServiceUpdate.state:type_name -> warren.v1.UpdateState
+	29, // 8: warren.v1.ServiceUpdate.started_at:type_name -> google.protobuf.Timestamp
+	29, // 9: warren.v1.ServiceUpdate.finished_at:type_name -> google.protobuf.Timestamp
+	1,  // 10: warren.v1.ServiceUpdate.order:type_name -> warren.v1.UpdateOrder
+	5,  // 11: warren.v1.ServiceRevision.spec:type_name -> warren.v1.ServiceSpec
+	23, // 12: warren.v1.ServiceRevision.labels:type_name -> warren.v1.ServiceRevision.LabelsEntry
+	29, // 13: warren.v1.ServiceRevision.created_at:type_name -> google.protobuf.Timestamp
+	30, // 14: warren.v1.Service.meta:type_name -> warren.v1.Meta
+	5,  // 15: warren.v1.Service.spec:type_name -> warren.v1.ServiceSpec
+	29, // 16: warren.v1.Service.deleted_at:type_name -> google.protobuf.Timestamp
+	29, // 17: warren.v1.Service.revised_at:type_name -> google.protobuf.Timestamp
+	24, // 18: warren.v1.Service.followed:type_name -> warren.v1.Service.FollowedEntry
+	7,  // 19: warren.v1.Service.update:type_name -> warren.v1.ServiceUpdate
+	31, // 20: warren.v1.Service.tasks:type_name -> warren.v1.Task
+	25, // 21: warren.v1.CreateServiceRequest.labels:type_name -> warren.v1.CreateServiceRequest.LabelsEntry
+	5,  // 22: warren.v1.CreateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
+	9,  // 23: warren.v1.CreateServiceResponse.service:type_name -> warren.v1.Service
+	9,  // 24: warren.v1.ListServicesResponse.services:type_name -> warren.v1.Service
+	32, // 25: warren.v1.UpdateServiceRequest.ref:type_name -> warren.v1.Ref
+	5,  // 26: warren.v1.UpdateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
+	26, // 27: warren.v1.UpdateServiceRequest.labels:type_name -> warren.v1.UpdateServiceRequest.LabelsEntry
+	9,  // 28: warren.v1.UpdateServiceResponse.service:type_name -> warren.v1.Service
+	32, // 29: warren.v1.RollbackServiceRequest.ref:type_name -> warren.v1.Ref
+	8,  // 30: warren.v1.ListRevisionsResponse.revisions:type_name -> warren.v1.ServiceRevision
+	32, // 31: warren.v1.ScaleServiceRequest.ref:type_name -> warren.v1.Ref
+	32, // 32: warren.v1.StopServiceRequest.ref:type_name -> warren.v1.Ref
+	32, // 33: warren.v1.StartServiceRequest.ref:type_name -> warren.v1.Ref
+	32, // 34: warren.v1.DeleteServiceRequest.ref:type_name -> warren.v1.Ref
+	32, // 35: warren.v1.ServiceLogsRequest.ref:type_name -> warren.v1.Ref
+	29, // 36: warren.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
+	4,  // 37: warren.v1.LogEntry.stream:type_name -> warren.v1.LogEntry.Stream
+	10, // 38: warren.v1.Services.CreateService:input_type -> warren.v1.CreateServiceRequest
+	32, // 39: warren.v1.Services.GetService:input_type -> warren.v1.Ref
+	33, // 40: warren.v1.Services.ListServices:input_type -> warren.v1.Filter
+	17, // 41: warren.v1.Services.ScaleService:input_type -> warren.v1.ScaleServiceRequest
+	13, // 42: warren.v1.Services.UpdateService:input_type -> warren.v1.UpdateServiceRequest
+	15, // 43: warren.v1.Services.RollbackService:input_type -> warren.v1.RollbackServiceRequest
+	32, // 44: warren.v1.Services.ListRevisions:input_type -> warren.v1.Ref
+	32, // 45: warren.v1.Services.WatchService:input_type -> warren.v1.Ref
+	18, // 46: warren.v1.Services.StopService:input_type -> warren.v1.StopServiceRequest
+	19, // 47: warren.v1.Services.StartService:input_type -> warren.v1.StartServiceRequest
+	20, // 48: warren.v1.Services.DeleteService:input_type -> warren.v1.DeleteServiceRequest
+	21, // 49: warren.v1.Services.ServiceLogs:input_type -> warren.v1.ServiceLogsRequest
+	11, // 50: warren.v1.Services.CreateService:output_type -> warren.v1.CreateServiceResponse
+	9,  // 51: warren.v1.Services.GetService:output_type -> warren.v1.Service
+	12, // 52: warren.v1.Services.ListServices:output_type -> warren.v1.ListServicesResponse
+	9,  // 53: warren.v1.Services.ScaleService:output_type -> warren.v1.Service
+	14, // 54: warren.v1.Services.UpdateService:output_type -> warren.v1.UpdateServiceResponse
+	14, // 55: warren.v1.Services.RollbackService:output_type -> warren.v1.UpdateServiceResponse
+	16, // 56: warren.v1.Services.ListRevisions:output_type -> warren.v1.ListRevisionsResponse
+	9,  // 57: warren.v1.Services.WatchService:output_type -> warren.v1.Service
+	9,  // 58: warren.v1.Services.StopService:output_type -> warren.v1.Service
+	9,  // 59: warren.v1.Services.StartService:output_type -> warren.v1.Service
+	9,  // 60: warren.v1.Services.DeleteService:output_type -> warren.v1.Service
+	22, // 61: warren.v1.Services.ServiceLogs:output_type -> warren.v1.LogEntry
+	50, // [50:62] is the sub-list for method output_type
+	38, // [38:50] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_service_proto_init() }
@@ -1853,7 +1928,7 @@ func file_warren_v1_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_service_proto_rawDesc), len(file_warren_v1_service_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,

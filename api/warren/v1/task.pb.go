@@ -482,6 +482,8 @@ type Task struct {
 	NodeId      string         `protobuf:"bytes,10,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	Desired     DesiredState   `protobuf:"varint,11,opt,name=desired,proto3,enum=warren.v1.DesiredState" json:"desired,omitempty"`
 	Constraints []string       `protobuf:"bytes,30,rep,name=constraints,proto3" json:"constraints,omitempty"`
+	// The only node that it may be on: set for the tasks of a global service.
+	OnlyNodeId string `protobuf:"bytes,31,opt,name=only_node_id,json=onlyNodeId,proto3" json:"only_node_id,omitempty"`
 	// Filled in when a task is read; stored elsewhere.
 	Status        *TaskStatus `protobuf:"bytes,20,opt,name=status,proto3" json:"status,omitempty"`
 	NodeName      string      `protobuf:"bytes,21,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`
@@ -601,6 +603,13 @@ func (x *Task) GetConstraints() []string {
 		return x.Constraints
 	}
 	return nil
+}
+
+func (x *Task) GetOnlyNodeId() string {
+	if x != nil {
+		return x.OnlyNodeId
+	}
+	return ""
 }
 
 func (x *Task) GetStatus() *TaskStatus {
@@ -1333,7 +1342,7 @@ const file_warren_v1_task_proto_rawDesc = "" +
 	"\x05_mode\"F\n" +
 	"\rSecretInPlace\x12\x1b\n" +
 	"\tsecret_id\x18\x01 \x01(\tR\bsecretId\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x04R\aversion\"\x8f\x04\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\"\xb1\x04\n" +
 	"\x04Task\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12\x1d\n" +
 	"\n" +
@@ -1348,7 +1357,9 @@ const file_warren_v1_task_proto_rawDesc = "" +
 	"\anode_id\x18\n" +
 	" \x01(\tR\x06nodeId\x121\n" +
 	"\adesired\x18\v \x01(\x0e2\x17.warren.v1.DesiredStateR\adesired\x12 \n" +
-	"\vconstraints\x18\x1e \x03(\tR\vconstraints\x12-\n" +
+	"\vconstraints\x18\x1e \x03(\tR\vconstraints\x12 \n" +
+	"\fonly_node_id\x18\x1f \x01(\tR\n" +
+	"onlyNodeId\x12-\n" +
 	"\x06status\x18\x14 \x01(\v2\x15.warren.v1.TaskStatusR\x06status\x12\x1b\n" +
 	"\tnode_name\x18\x15 \x01(\tR\bnodeName\"\xd0\x04\n" +
 	"\n" +

@@ -25,6 +25,7 @@ behind -- replaces the command of the image.`,
     --secret db-password --env POSTGRES_PASSWORD_FILE=/run/secrets/db-password
   warren service create web --image nginx --replicas 3 --publish 8080:80
   warren service create cache --image redis --constraint node.labels.zone==a
+  warren service create exporter --image exporter --mode global
   warren service create hello --image busybox --replicas 3 -- sleep 1000`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			return nameAndCommand(cmd, args, "create "+firstOf(args)+" --image IMAGE")
@@ -52,7 +53,8 @@ behind -- replaces the command of the image.`,
 		})(cmd, args)
 	}
 	f.bind(s, cmd)
-	cmd.Flags().StringArrayVar(&f.constraints, "constraint", nil, "`CONDITION` on the node: node.labels.KEY==VALUE, !=, or node.name (repeatable)")
+	cmd.Flags().StringVar(&f.mode, "mode", "replicated", "`MODE`: replicated (--replicas tasks) or global (one task on each node)")
+	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"replicated", "global"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

@@ -28,6 +28,7 @@ type serviceFlags struct {
 	publish     []string
 	history     uint32
 	constraints []string
+	mode        string
 	update      updateFlags
 	health      healthFlags
 	limits      limitFlags
@@ -37,6 +38,7 @@ func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.image, "image", "", "`IMAGE` to run, as Docker writes it: postgres:15")
 	flags.Uint32Var(&f.replicas, "replicas", 1, "`NUMBER` of tasks")
+	flags.StringArrayVar(&f.constraints, "constraint", nil, "`CONDITION` on the node: node.labels.KEY==VALUE, !=, node.name or node.id (repeatable)")
 	flags.StringArrayVar(&f.volumes, "volume", nil, "`NAME:/PATH[:ro][:nocopy]`: a volume at a path of the container (repeatable)")
 	flags.StringArrayVar(&f.secrets, "secret", nil, "`NAME`, or source=NAME,target=PATH: a secret below /run/secrets (repeatable)")
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "`NAME=VALUE`: an environment variable; for what is secret use --secret (repeatable)")
@@ -67,7 +69,15 @@ func (f *serviceFlags) request(cmd *cobra.Command, name string, args []string) (
 	r := &warrenv1.CreateServiceRequest{
 		Name:   name,
 		Labels: map[string]string{},
-		Spec:   &warrenv1.ServiceSpec{Replicas: f.replicas, Constraints: f.constraints, Container: &warrenv1.ContainerSpec{Args: args}},
+		Spec:   &warrenv1.ServiceSpec{Replicas: f.replicas, Container: &warrenv1.ContainerSpec{Args: args}},
+	}
+	mode, err := spec.ParseMode(f.mode)
+	if err != nil {
+		return nil, err
+	}
+	r.Spec.Mode = mode
+	if spec.IsGlobal(r.Spec) && !cmd.Flags().Changed("replicas") {
+		r.Spec.Replicas = 0
 	}
 	if err := f.apply(cmd.Flags(), r.Spec, r.Labels); err != nil {
 		return nil, err
@@ -87,6 +97,7 @@ func (f *serviceFlags) apply(flags *pflag.FlagSet, s *warrenv1.ServiceSpec, labe
 		"user":         func() error { c.User = f.user; return nil },
 		"stop-timeout": func() error { c.StopTimeout = durationpb.New(f.stopTimeout); return nil },
 		"network":      func() (err error) { c.Network, err = spec.ParseNetwork(f.network); return err },
+		"constraint":   func() error { return addAll(&s.Constraints, f.constraints, asTyped, asIs) },
 		"history":      func() error { s.History = &f.history; return nil },
 		"env":          func() error { return addAll(&c.Env, f.env, spec.ParseEnv, (*warrenv1.EnvVar).GetName) },
 		"volume": func() error {
@@ -142,6 +153,10 @@ func addAll[T any](list *[]T, args []string, parse func(string) (T, error), key 
 	}
 	return nil
 }
+
+func asTyped(text string) (string, error) { return text, nil }
+
+func asIs(text string) string { return text }
 
 func addLabels(labels map[string]string, args []string) error {
 	more, err := spec.ParseLabels(args)

@@ -63,7 +63,12 @@ func sheet(s *command.Sheet, v view.Service) {
 	s.Some("User", v.User)
 	s.Field("State", v.State)
 	s.Some("Reason", v.Message)
-	s.Fieldf("Replicas", "%s running", v.Ratio())
+	if v.Mode == "global" {
+		s.Fieldf("Nodes", "%s running", v.Ratio())
+	} else {
+		s.Fieldf("Replicas", "%s running", v.Ratio())
+	}
+	s.SomeList("Constraints", v.Constraints)
 	s.Some("Update", v.Update.String())
 	s.Some("Health", v.Health)
 	s.Field("Network", v.Network)

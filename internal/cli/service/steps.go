@@ -40,7 +40,7 @@ func (s *steps) of(service *warrenv1.Service) (lines []string) {
 		}
 	}
 	if replaced != s.replaced {
-		lines = append(lines, fmt.Sprintf("%d of %d tasks run revision %d", replaced, service.GetSpec().GetReplicas(), service.GetSpecVersion()))
+		lines = append(lines, fmt.Sprintf("%d of %d tasks run revision %d", replaced, spec.WantedTasks(service), service.GetSpecVersion()))
 	}
 	s.begun, s.replaced, s.state = true, replaced, service.GetUpdate().GetState()
 	return lines

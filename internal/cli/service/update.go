@@ -20,11 +20,11 @@ func newUpdate(s *command.Shell) *cobra.Command {
 		Use:   "update NAME [-- COMMAND ARG...]",
 		Short: "Change a service; its tasks are replaced some at a time",
 		Long: `Change a service. What is not named stays as it is: --env, --label, --volume,
---secret and --publish add to what there is, or take the place of what has the
+--secret, --publish and --constraint add to what there is, or take the place of what has the
 same name, path or port; the flags that end in -rm take away. What stands behind
 -- replaces the command; with nothing behind it the image's own is used again.
 
-When the change concerns the container, the tasks are replaced some at a time,
+When the change concerns the container or the constraints, the tasks are replaced some at a time,
 and the command shows how far that is. Ctrl-C leaves it to go on by itself, as
 --detach does. Where two tasks would write to the same volume, the old one is
 stopped first; otherwise the new one has to be up first. When a new task fails,
@@ -32,6 +32,7 @@ the update is paused: repeat it to go on, or go back with service rollback.`,
 		Example: `  warren service update web --image web:2
   warren service update web --replicas 5 --env LEVEL=debug --env-rm OLD
   warren service update web --update-parallelism 2 --update-failure-action rollback
+  warren service update web --constraint node.labels.disk==ssd
   warren service update postgres --force-recreate`,
 		ValidArgsFunction:     command.Complete(s, Noun, false),
 		DisableFlagsInUseLine: true,
@@ -93,7 +94,7 @@ func (f *changeFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	withoutDefaults(flags)
 	flags.BoolVar(&f.recreate, "force-recreate", false, "replace the tasks even if nothing changes, with the newest versions of their secrets")
-	for _, flag := range []string{"env", "label", "volume", "secret", "publish"} {
+	for _, flag := range []string{"constraint", "env", "label", "volume", "secret", "publish"} {
 		a := &addition{flag: flag}
 		f.more = append(f.more, a)
 		flags.StringArrayVar(&a.args, a.flag+"-add", nil, "`VALUE`: the same as --"+a.flag)

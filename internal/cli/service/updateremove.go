@@ -15,6 +15,9 @@ func removals() []*removal {
 		{flag: "env-rm", what: "`NAME` of an environment variable", from: func(s *warrenv1.ServiceSpec, _ map[string]string, name string) bool {
 			return drop(&s.Container.Env, func(e *warrenv1.EnvVar) bool { return e.GetName() == name })
 		}},
+		{flag: "constraint-rm", what: "`CONDITION` on the node", from: func(s *warrenv1.ServiceSpec, _ map[string]string, word string) bool {
+			return drop(&s.Constraints, func(c string) bool { return c == word })
+		}},
 		{flag: "label-rm", what: "`KEY` of a label", from: func(_ *warrenv1.ServiceSpec, labels map[string]string, key string) bool {
 			_, found := labels[key]
 			delete(labels, key)

@@ -43,7 +43,7 @@ service is stopped, and when the time is over.`,
 			if u := service.GetUpdate(); u.GetState() == warrenv1.UpdateState_UPDATE_STATE_ROLLED_BACK {
 				s.Warn([]string{"its last update failed and was rolled back: " + u.GetMessage()})
 			}
-			return created.Show(s, view.NewService(service), fmt.Sprintf("works: %d of %d tasks run", service.GetRunning(), service.GetSpec().GetReplicas()))
+			return created.Show(s, view.NewService(service), fmt.Sprintf("works: %d of %d tasks run", service.GetRunning(), spec.WantedTasks(service)))
 		})(cmd, args)
 	}
 	return cmd

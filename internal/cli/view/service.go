@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/spec"
 )
 
 // Service is what a person wants to run, and how far that is.
@@ -14,9 +15,13 @@ type Service struct {
 	State   string `json:"state"`
 	Message string `json:"message,omitempty"`
 	// Health sums up those of the tasks that run; empty when nothing is checked.
-	Health   string `json:"health"`
+	Health string `json:"health"`
+	// Mode is replicated, or global: then Replicas counts the nodes.
+	Mode     string `json:"mode"`
 	Replicas uint32 `json:"replicas"`
 	Running  uint32 `json:"running"`
+	// Constraints are what its nodes must be like.
+	Constraints []string `json:"constraints"`
 	// Revision counts the specs that it had; Version is the one that brought the
 	// container as it is.
 	Revision uint64 `json:"revision"`
@@ -34,8 +39,10 @@ func NewService(s *warrenv1.Service) Service {
 		Meta:        newMeta(s.GetMeta()),
 		Container:   newContainer(s.GetSpec().GetContainer()),
 		Message:     s.GetStoppedReason(),
-		Replicas:    s.GetSpec().GetReplicas(),
+		Mode:        spec.ModeName(s.GetSpec().GetMode()),
+		Replicas:    spec.WantedTasks(s),
 		Running:     s.GetRunning(),
+		Constraints: append([]string{}, s.GetSpec().GetConstraints()...),
 		Revision:    max(s.GetRevision(), 1),
 		Version:     s.GetSpecVersion(),
 		Update:      newUpdate(s.GetUpdate()),

@@ -20,7 +20,7 @@ type filter interface {
 	explain(p *plan, t *Task, culprit *Volume) string
 }
 
-var filters = []filter{ready{}, drained{}, constraints{}, volumes{}, resources{}}
+var filters = []filter{own{}, ready{}, drained{}, constraints{}, volumes{}, resources{}}
 
 // ready keeps tasks from nodes that nobody hears of.
 type ready struct{}
@@ -99,6 +99,9 @@ func (p *plan) blocked(t *Task) string {
 
 // boundTo is the only node that can take the task; empty when there is choice.
 func (p *plan) boundTo(t *Task) string {
+	if t.Only != "" {
+		return t.Only
+	}
 	for _, ref := range t.Volumes {
 		if v := p.volumes[ref.ID]; v != nil && v.at() != "" {
 			return v.at()
@@ -118,6 +121,9 @@ func (p *plan) nodeName(id string) string {
 func (p *plan) explain(t *Task) string {
 	if len(p.nodes) == 0 {
 		return "the cluster has no worker"
+	}
+	if t.Only != "" {
+		return p.explainOwn(t)
 	}
 	var key strings.Builder
 	fmt.Fprintf(&key, "%v %q ", t.Reserve, constraintsText(t.Constraints))

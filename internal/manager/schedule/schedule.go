@@ -76,6 +76,8 @@ type Task struct {
 	ServiceID string
 	// Volumes are IDs and names of what it mounts.
 	Volumes []VolumeRef
+	// Only is the only node that it may be on; empty when it may be on any.
+	Only string
 	// Constraints are conditions that its node must satisfy, all of them.
 	Constraints []spec.Constraint
 	// Reserve is what its node must have to spare.

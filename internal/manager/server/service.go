@@ -60,6 +60,11 @@ func (s *services) ScaleService(ctx context.Context, r *warrenv1.ScaleServiceReq
 	}
 	return s.change(ctx, r.GetRef(), func(tx *store.Tx, service *warrenv1.Service) error {
 		next := s.present(service)
+		if spec.IsGlobal(next.GetSpec()) {
+			return spec.Problemf(spec.Refused, spec.KindService, service.GetMeta().GetName(),
+				"service %q is global: it has one task on each node", service.GetMeta().GetName()).
+				WithHint("warren service update %s --constraint CONDITION chooses among the nodes", service.GetMeta().GetName())
+		}
 		next.Spec.Replicas = r.GetReplicas()
 		return s.revise(tx, service, next, nil)
 	})

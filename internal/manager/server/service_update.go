@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -36,8 +37,12 @@ func (s *services) UpdateService(ctx context.Context, r *warrenv1.UpdateServiceR
 		}
 		// A try of the transaction writes the chosen ports into the spec.
 		next := &warrenv1.ServiceRevision{Spec: proto.CloneOf(r.GetSpec()), Labels: r.GetLabels(), SpecVersion: before.GetSpecVersion()}
+		if err := spec.SameMode(service.GetMeta().GetName(), before.GetSpec(), next.GetSpec()); err != nil {
+			return err
+		}
 		keepChosen(next.GetSpec().GetContainer().GetPorts(), before.GetSpec().GetContainer().GetPorts())
-		if r.GetForceRecreate() || !proto.Equal(before.GetSpec().GetContainer(), next.GetSpec().GetContainer()) {
+		if r.GetForceRecreate() || !slices.Equal(before.GetSpec().GetConstraints(), next.GetSpec().GetConstraints()) ||
+			!proto.Equal(before.GetSpec().GetContainer(), next.GetSpec().GetContainer()) {
 			next.SpecVersion = 0
 		}
 		return s.revise(tx, service, next, newVolumes(before.GetSpec(), create))

@@ -18,6 +18,9 @@ func fillService(tx *store.ReadTx, service *warrenv1.Service) error {
 	if service.Tasks, err = currentTasks(tx, service); err != nil {
 		return err
 	}
+	if service.Wanted, err = wantedTasks(tx, service); err != nil {
+		return err
+	}
 	if service.GetDeletedAt() != nil {
 		service.Warnings = append(service.Warnings, "it is being deleted")
 	}
@@ -126,7 +129,8 @@ func bySlot(a, b *warrenv1.Task) int {
 
 // sharedVolumes warns of replicas that one local volume ties to one node.
 func sharedVolumes(tx *store.ReadTx, namespace string, s *warrenv1.ServiceSpec) ([]string, error) {
-	if s.GetReplicas() < 2 {
+	global := spec.IsGlobal(s)
+	if s.GetReplicas() < 2 && !global {
 		return nil, nil
 	}
 	var warnings []string
@@ -137,6 +141,8 @@ func sharedVolumes(tx *store.ReadTx, namespace string, s *warrenv1.ServiceSpec) 
 		}
 		switch {
 		case volume == nil:
+		case global && volume.GetSpec().GetDriver() == spec.DriverLocal:
+			warnings = append(warnings, tiedToOneNode(tx, volume))
 		case volume.GetSpec().GetAccess() == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE:
 			warnings = append(warnings, fmt.Sprintf("volume %s is exclusive: one of the %d tasks runs, the others wait",
 				mount.GetVolume(), s.GetReplicas()))

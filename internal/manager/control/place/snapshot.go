@@ -34,7 +34,7 @@ func (c *census) snapshot(tx *store.ReadTx) (s schedule.Snapshot, hopeless []sch
 			hopeless = append(hopeless, schedule.Wait{ID: string(key), Reason: reason})
 			continue
 		}
-		t := schedule.Task{ID: string(key), Name: task.GetMeta().GetName(), ServiceID: task.GetServiceId(), Reserve: reserveOf(task)}
+		t := schedule.Task{ID: string(key), Name: task.GetMeta().GetName(), ServiceID: task.GetServiceId(), Only: task.GetOnlyNodeId(), Reserve: reserveOf(task)}
 		if t.Constraints, err = spec.ParseConstraints(task.GetConstraints()); err != nil {
 			hopeless = append(hopeless, schedule.Wait{ID: string(key), Reason: err.Error()})
 			continue

@@ -28,6 +28,11 @@ func look(tx *store.ReadTx, key store.Key, now time.Time) (*world, error) {
 		return nil, unlessNotFound(err)
 	}
 	w := &world{service: service, now: now}
+	if spec.IsGlobal(service.GetSpec()) {
+		if w.nodes, err = served(tx, service.GetSpec()); err != nil {
+			return nil, err
+		}
+	}
 	if w.update, err = tx.ServiceUpdates().Get(key.Parts()...); unlessNotFound(err) != nil {
 		return nil, err
 	}
@@ -43,7 +48,7 @@ func look(tx *store.ReadTx, key store.Key, now time.Time) (*world, error) {
 		w.tasks = append(w.tasks, task{
 			evicted: evicted, away: away,
 			id: key.ID(), name: t.GetMeta().GetName(), created: t.GetMeta().GetCreatedAt().AsTime(),
-			slot: t.GetSlot(), incarnation: t.GetIncarnation(), specVersion: t.GetSpecVersion(),
+			slot: t.GetSlot(), node: t.GetOnlyNodeId(), incarnation: t.GetIncarnation(), specVersion: t.GetSpecVersion(),
 			desired: t.GetDesired(), status: status,
 			held: service.GetDeletedAt() != nil && holdsVolumes(tx, key),
 		})
@@ -160,7 +165,7 @@ func create(tx *store.Tx, w *world, s seat) (*warrenv1.Task, error) {
 		ServiceId: service.GetMeta().GetId(), Service: name,
 		Slot: s.slot, Incarnation: s.incarnation, SpecVersion: service.GetSpecVersion(),
 		Container: service.GetSpec().GetContainer(), Constraints: service.GetSpec().GetConstraints(),
-		Desired: warrenv1.DesiredState_DESIRED_STATE_RUNNING,
+		OnlyNodeId: s.node, Desired: warrenv1.DesiredState_DESIRED_STATE_RUNNING,
 	}
 	if err := pin(&tx.ReadTx, task); err != nil {
 		return nil, err

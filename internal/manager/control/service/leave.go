@@ -9,7 +9,7 @@ import (
 // and whether it has left it because nobody hears of the node and nothing ties
 // the task to it. A task whose data is on a node that is down waits for it:
 // elsewhere it would begin with an empty volume, beside one that may still
-// write.
+// write. A global service's task has nowhere else to go.
 func leaves(tx *store.ReadTx, t *warrenv1.Task) (evicted, away bool, err error) {
 	if t.GetNodeId() == "" {
 		return false, false, nil
@@ -23,7 +23,7 @@ func leaves(tx *store.ReadTx, t *warrenv1.Task) (evicted, away bool, err error) 
 		return false, false, err
 	}
 	evicted = node.GetAvailability() == warrenv1.NodeAvailability_NODE_AVAILABILITY_DRAINED
-	if status.GetState() != warrenv1.NodeState_NODE_STATE_DOWN {
+	if status.GetState() != warrenv1.NodeState_NODE_STATE_DOWN || t.GetOnlyNodeId() != "" {
 		return evicted, false, nil
 	}
 	tied, err := tied(tx, t)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,9 +12,11 @@ import (
 
 // task is what the plan must know of one task.
 type task struct {
-	id          string
-	name        string
-	slot        uint32
+	id   string
+	name string
+	slot uint32
+	// node is the only one that it may be on; empty for a replica.
+	node        string
 	incarnation uint64
 	specVersion uint64
 	desired     warrenv1.DesiredState
@@ -40,9 +43,19 @@ type world struct {
 	from uint64
 	// order in which tasks are replaced.
 	order warrenv1.UpdateOrder
+	// nodes are those that a global service has tasks on; nil for a replicated
+	// one.
+	nodes []node
 	// tasks are all there are, past ones included.
 	tasks []task
 	now   time.Time
+}
+
+// node is one of a global service's.
+type node struct {
+	id string
+	// down nodes keep the tasks that they have, and are given no others.
+	down bool
 }
 
 // on tells whether the service is to have tasks.
@@ -69,6 +82,7 @@ type plan struct {
 type seat struct {
 	slot        uint32
 	incarnation uint64
+	node        string
 }
 
 // leaver is a task that has to go, and the one that keeps its slot, if any.
@@ -95,11 +109,14 @@ func makePlan(w *world) *plan {
 	p.evict(w.tasks)
 	r := newRollout(w, p)
 	for _, s := range w.slots() {
-		if !w.on() || s.number > w.service.GetSpec().GetReplicas() {
+		switch {
+		case !s.wanted:
 			p.dismiss(s.live(), "")
-			continue
+		case s.down:
+			// Nothing can be done there, nor waited for.
+		default:
+			r.slot(s)
 		}
-		r.slot(s)
 	}
 	r.conclude()
 	p.remove = w.service.GetDeletedAt() != nil && !slices.ContainsFunc(w.tasks, func(t task) bool { return !t.over() || t.held })
@@ -131,16 +148,23 @@ func (p *plan) dismiss(tasks []task, heir string) {
 // first.
 type slot struct {
 	number uint32
+	place
+	// wanted slots should have a task.
+	wanted bool
 	tasks  []task
+}
+
+// place is where a slot's tasks may be: anywhere, or on one node.
+type place struct {
+	node string
+	down bool
 }
 
 // slots lists those that should have tasks, and those that have.
 func (w *world) slots() []slot {
 	byNumber := map[uint32][]task{}
-	numbers := make([]uint32, 0, len(w.tasks))
-	for n := uint32(1); w.on() && n <= w.service.GetSpec().GetReplicas(); n++ {
-		numbers = append(numbers, n)
-	}
+	places := w.places()
+	numbers := slices.AppendSeq(make([]uint32, 0, len(w.tasks)), maps.Keys(places))
 	for _, t := range w.tasks {
 		byNumber[t.slot] = append(byNumber[t.slot], t)
 		numbers = append(numbers, t.slot)
@@ -149,7 +173,8 @@ func (w *world) slots() []slot {
 	var all []slot
 	for _, n := range slices.Compact(numbers) {
 		slices.SortFunc(byNumber[n], func(a, b task) int { return cmp.Compare(a.incarnation, b.incarnation) })
-		all = append(all, slot{n, byNumber[n]})
+		at, wanted := places[n]
+		all = append(all, slot{n, at, wanted, byNumber[n]})
 	}
 	return all
 }
@@ -162,9 +187,9 @@ func (s slot) live() []task {
 // next is the seat for the slot's next task.
 func (s slot) next() seat {
 	if len(s.tasks) == 0 {
-		return seat{s.number, 1}
+		return seat{s.number, 1, s.node}
 	}
-	return seat{s.number, s.tasks[len(s.tasks)-1].incarnation + 1}
+	return seat{s.number, s.tasks[len(s.tasks)-1].incarnation + 1, s.node}
 }
 
 // trouble says why a task failed; "" if it did not.

@@ -80,7 +80,7 @@ func (w *play) plan() *plan {
 	for _, s := range p.create {
 		w.made++
 		w.tasks = append(w.tasks, task{
-			id: fmt.Sprintf("t%03d", w.made), name: fmt.Sprint("web-task-", s.slot), slot: s.slot, incarnation: s.incarnation,
+			id: fmt.Sprintf("t%03d", w.made), name: fmt.Sprint("web-task-", s.slot), slot: s.slot, node: s.node, incarnation: s.incarnation,
 			specVersion: w.service.SpecVersion, desired: running, created: w.now,
 			status: &warrenv1.TaskStatus{State: warrenv1.TaskState_TASK_STATE_PENDING, StateSince: timestamppb.New(w.now)},
 		})
@@ -93,7 +93,7 @@ func (w *play) plan() *plan {
 func (w *play) report(t *task) (moved bool) {
 	state := warrenv1.TaskState_TASK_STATE_RUNNING
 	switch {
-	case t.over():
+	case t.over() || slices.ContainsFunc(w.nodes, func(n node) bool { return n.id == t.node && n.down }):
 		return false
 	case t.desired == stopped:
 		state = warrenv1.TaskState_TASK_STATE_STOPPED

@@ -219,7 +219,7 @@ func (r *rollout) finish() {
 	} else {
 		r.update.State = warrenv1.UpdateState_UPDATE_STATE_COMPLETED
 		if r.failed > 0 {
-			r.update.Message = fmt.Sprintf("%d of %d tasks failed", r.failed, r.w.service.GetSpec().GetReplicas())
+			r.update.Message = fmt.Sprintf("%d of %d tasks failed", r.failed, len(r.w.places()))
 		}
 	}
 	r.update.FinishedAt = timestamppb.New(r.w.now)

@@ -24,6 +24,7 @@ import (
 
 	"github.com/cuemby/warren/internal/manager/reconcile"
 	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/spec"
 )
 
 // Reconciler makes tasks of services.
@@ -84,6 +85,13 @@ func (r *Reconciler) concerned(ctx context.Context, changes store.Changes) ([]st
 		}
 		for _, key := range changes.Keys(store.TableServices) {
 			services[key] = struct{}{}
+		}
+		if changes.Any(store.TableNodes, store.TableNodeStatus) {
+			for key, s := range tx.Services().List() {
+				if spec.IsGlobal(s.GetSpec()) {
+					services[key] = struct{}{}
+				}
+			}
 		}
 		tasks := slices.Concat(changes.Keys(store.TableTasks), changes.Keys(store.TableTaskStatus))
 		for _, key := range changes.Keys(store.TableAttachments) {
