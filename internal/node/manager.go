@@ -23,6 +23,7 @@ import (
 	"github.com/cuemby/warren/internal/manager/peer"
 	"github.com/cuemby/warren/internal/manager/server"
 	"github.com/cuemby/warren/internal/manager/vault"
+	"github.com/cuemby/warren/internal/pki"
 	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/version"
 )
@@ -95,9 +96,15 @@ func (m *manager) run(ctx context.Context, ready *readiness) error {
 	g.Go(func() error { return serveGRPC(ctx, unix, m.unix) })
 	g.Go(func() error { return m.renew(ctx, m.vault) })
 	g.Go(func() error { return m.server.Run(ctx) })
+	g.Go(func() error { return m.server.GuardRaft(ctx, func() { m.port.Watch(m.mayRaft(ctx)) }) })
 	g.Go(func() error { return m.state.consensus.WhileLeading(ctx, m.lead) })
 	ready.manager.Store(true)
 	return g.Wait()
+}
+
+// mayRaft refuses former managers.
+func (m *manager) mayRaft(ctx context.Context) peer.Guard {
+	return func(id pki.Identity, issued time.Time) error { return m.server.MaySpeakRaft(ctx, id, issued) }
 }
 
 // lead runs what only the leader does, for one term of leadership.

@@ -138,3 +138,11 @@ func verifyManager(server *x509.Certificate, c *Credential, now time.Time) error
 	}
 	return nil
 }
+
+// IssuedAt is when the certificate that the other side showed was issued.
+func IssuedAt(s tls.ConnectionState) time.Time {
+	if len(s.PeerCertificates) == 0 {
+		return time.Time{}
+	}
+	return s.PeerCertificates[0].NotBefore.Add(clockSkew)
+}

@@ -79,6 +79,11 @@ func HealthName(h warrenv1.Health) string {
 	return enumWord(h.String(), "HEALTH_")
 }
 
+// ManagerStateName prints how a manager takes part: ready.
+func ManagerStateName(s warrenv1.ManagerState) string {
+	return enumWord(s.String(), "MANAGER_STATE_")
+}
+
 // NodeStateName prints a state as users read it: ready.
 func NodeStateName(s warrenv1.NodeState) string {
 	return enumWord(s.String(), "NODE_STATE_")

@@ -120,6 +120,57 @@ func (NodeAvailability) EnumDescriptor() ([]byte, []int) {
 	return file_warren_v1_node_proto_rawDescGZIP(), []int{1}
 }
 
+type ManagerState int32
+
+const (
+	// It does not take part yet.
+	ManagerState_MANAGER_STATE_JOINING ManagerState = 0
+	ManagerState_MANAGER_STATE_READY   ManagerState = 1
+	// The leader has not heard of it for a while.
+	ManagerState_MANAGER_STATE_DOWN ManagerState = 2
+)
+
+// Enum value maps for ManagerState.
+var (
+	ManagerState_name = map[int32]string{
+		0: "MANAGER_STATE_JOINING",
+		1: "MANAGER_STATE_READY",
+		2: "MANAGER_STATE_DOWN",
+	}
+	ManagerState_value = map[string]int32{
+		"MANAGER_STATE_JOINING": 0,
+		"MANAGER_STATE_READY":   1,
+		"MANAGER_STATE_DOWN":    2,
+	}
+)
+
+func (x ManagerState) Enum() *ManagerState {
+	p := new(ManagerState)
+	*p = x
+	return p
+}
+
+func (x ManagerState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ManagerState) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_node_proto_enumTypes[2].Descriptor()
+}
+
+func (ManagerState) Type() protoreflect.EnumType {
+	return &file_warren_v1_node_proto_enumTypes[2]
+}
+
+func (x ManagerState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ManagerState.Descriptor instead.
+func (ManagerState) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{2}
+}
+
 // Node is a machine of the cluster. Nodes belong to no namespace.
 type Node struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -132,8 +183,9 @@ type Node struct {
 	// key again is the same node.
 	KeyHash []byte `protobuf:"bytes,5,opt,name=key_hash,json=keyHash,proto3" json:"key_hash,omitempty"`
 	// Filled in when a node is read; stored elsewhere.
-	Status        *NodeStatus `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
-	Leader        bool        `protobuf:"varint,11,opt,name=leader,proto3" json:"leader,omitempty"`
+	Status        *NodeStatus    `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
+	Leader        bool           `protobuf:"varint,11,opt,name=leader,proto3" json:"leader,omitempty"`
+	Manager       *ManagerStatus `protobuf:"bytes,12,opt,name=manager,proto3" json:"manager,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -217,6 +269,82 @@ func (x *Node) GetLeader() bool {
 	return false
 }
 
+func (x *Node) GetManager() *ManagerStatus {
+	if x != nil {
+		return x.Manager
+	}
+	return nil
+}
+
+// ManagerStatus is what the leading manager observed of a manager.
+type ManagerStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	State         ManagerState           `protobuf:"varint,2,opt,name=state,proto3,enum=warren.v1.ManagerState" json:"state,omitempty"`
+	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	StateSince    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=state_since,json=stateSince,proto3" json:"state_since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ManagerStatus) Reset() {
+	*x = ManagerStatus{}
+	mi := &file_warren_v1_node_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ManagerStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ManagerStatus) ProtoMessage() {}
+
+func (x *ManagerStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_node_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ManagerStatus.ProtoReflect.Descriptor instead.
+func (*ManagerStatus) Descriptor() ([]byte, []int) {
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ManagerStatus) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *ManagerStatus) GetState() ManagerState {
+	if x != nil {
+		return x.State
+	}
+	return ManagerState_MANAGER_STATE_JOINING
+}
+
+func (x *ManagerStatus) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *ManagerStatus) GetStateSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StateSince
+	}
+	return nil
+}
+
 // NodeStatus is what a node said of itself and how long ago it was heard.
 type NodeStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -231,7 +359,7 @@ type NodeStatus struct {
 
 func (x *NodeStatus) Reset() {
 	*x = NodeStatus{}
-	mi := &file_warren_v1_node_proto_msgTypes[1]
+	mi := &file_warren_v1_node_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -243,7 +371,7 @@ func (x *NodeStatus) String() string {
 func (*NodeStatus) ProtoMessage() {}
 
 func (x *NodeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_node_proto_msgTypes[1]
+	mi := &file_warren_v1_node_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -256,7 +384,7 @@ func (x *NodeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatus.ProtoReflect.Descriptor instead.
 func (*NodeStatus) Descriptor() ([]byte, []int) {
-	return file_warren_v1_node_proto_rawDescGZIP(), []int{1}
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *NodeStatus) GetNodeId() string {
@@ -314,7 +442,7 @@ type NodeDescription struct {
 
 func (x *NodeDescription) Reset() {
 	*x = NodeDescription{}
-	mi := &file_warren_v1_node_proto_msgTypes[2]
+	mi := &file_warren_v1_node_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +454,7 @@ func (x *NodeDescription) String() string {
 func (*NodeDescription) ProtoMessage() {}
 
 func (x *NodeDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_node_proto_msgTypes[2]
+	mi := &file_warren_v1_node_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +467,7 @@ func (x *NodeDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeDescription.ProtoReflect.Descriptor instead.
 func (*NodeDescription) Descriptor() ([]byte, []int) {
-	return file_warren_v1_node_proto_rawDescGZIP(), []int{2}
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *NodeDescription) GetHostname() string {
@@ -421,7 +549,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_warren_v1_node_proto_msgTypes[3]
+	mi := &file_warren_v1_node_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -433,7 +561,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_node_proto_msgTypes[3]
+	mi := &file_warren_v1_node_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -446,7 +574,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_node_proto_rawDescGZIP(), []int{3}
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListNodesResponse) GetNodes() []*Node {
@@ -468,7 +596,7 @@ type UpdateNodeRequest struct {
 
 func (x *UpdateNodeRequest) Reset() {
 	*x = UpdateNodeRequest{}
-	mi := &file_warren_v1_node_proto_msgTypes[4]
+	mi := &file_warren_v1_node_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +608,7 @@ func (x *UpdateNodeRequest) String() string {
 func (*UpdateNodeRequest) ProtoMessage() {}
 
 func (x *UpdateNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_node_proto_msgTypes[4]
+	mi := &file_warren_v1_node_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +621,7 @@ func (x *UpdateNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateNodeRequest.ProtoReflect.Descriptor instead.
 func (*UpdateNodeRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_node_proto_rawDescGZIP(), []int{4}
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *UpdateNodeRequest) GetRef() *Ref {
@@ -536,7 +664,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_warren_v1_node_proto_msgTypes[5]
+	mi := &file_warren_v1_node_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +676,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_node_proto_msgTypes[5]
+	mi := &file_warren_v1_node_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +689,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_node_proto_rawDescGZIP(), []int{5}
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RemoveNodeRequest) GetRef() *Ref {
@@ -589,7 +717,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_warren_v1_node_proto_msgTypes[6]
+	mi := &file_warren_v1_node_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -601,7 +729,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_node_proto_msgTypes[6]
+	mi := &file_warren_v1_node_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -614,7 +742,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_node_proto_rawDescGZIP(), []int{6}
+	return file_warren_v1_node_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RemoveNodeResponse) GetNode() *Node {
@@ -635,7 +763,7 @@ var File_warren_v1_node_proto protoreflect.FileDescriptor
 
 const file_warren_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x14warren/v1/node.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\"\x8f\x02\n" +
+	"\x14warren/v1/node.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\"\xc3\x02\n" +
 	"\x04Node\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12%\n" +
 	"\x05roles\x18\x02 \x03(\x0e2\x0f.warren.v1.RoleR\x05roles\x12?\n" +
@@ -644,7 +772,14 @@ const file_warren_v1_node_proto_rawDesc = "" +
 	"\bkey_hash\x18\x05 \x01(\fR\akeyHash\x12-\n" +
 	"\x06status\x18\n" +
 	" \x01(\v2\x15.warren.v1.NodeStatusR\x06status\x12\x16\n" +
-	"\x06leader\x18\v \x01(\bR\x06leader\"\xe6\x01\n" +
+	"\x06leader\x18\v \x01(\bR\x06leader\x122\n" +
+	"\amanager\x18\f \x01(\v2\x18.warren.v1.ManagerStatusR\amanager\"\xae\x01\n" +
+	"\rManagerStatus\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12-\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x17.warren.v1.ManagerStateR\x05state\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12;\n" +
+	"\vstate_since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"stateSince\"\xe6\x01\n" +
 	"\n" +
 	"NodeStatus\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12*\n" +
@@ -690,7 +825,11 @@ const file_warren_v1_node_proto_rawDesc = "" +
 	"\x0fNODE_STATE_DOWN\x10\x02*O\n" +
 	"\x10NodeAvailability\x12\x1c\n" +
 	"\x18NODE_AVAILABILITY_ACTIVE\x10\x00\x12\x1d\n" +
-	"\x19NODE_AVAILABILITY_DRAINED\x10\x012\xa1\x02\n" +
+	"\x19NODE_AVAILABILITY_DRAINED\x10\x01*Z\n" +
+	"\fManagerState\x12\x19\n" +
+	"\x15MANAGER_STATE_JOINING\x10\x00\x12\x17\n" +
+	"\x13MANAGER_STATE_READY\x10\x01\x12\x16\n" +
+	"\x12MANAGER_STATE_DOWN\x10\x022\xa1\x02\n" +
 	"\x05Nodes\x123\n" +
 	"\aGetNode\x12\x0e.warren.v1.Ref\x1a\x0f.warren.v1.Node\"\a\xca\xf3\x18\x03\n" +
 	"\x01\x01\x12E\n" +
@@ -715,52 +854,57 @@ func file_warren_v1_node_proto_rawDescGZIP() []byte {
 	return file_warren_v1_node_proto_rawDescData
 }
 
-var file_warren_v1_node_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_warren_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_warren_v1_node_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_warren_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_warren_v1_node_proto_goTypes = []any{
 	(NodeState)(0),                // 0: warren.v1.NodeState
 	(NodeAvailability)(0),         // 1: warren.v1.NodeAvailability
-	(*Node)(nil),                  // 2: warren.v1.Node
-	(*NodeStatus)(nil),            // 3: warren.v1.NodeStatus
-	(*NodeDescription)(nil),       // 4: warren.v1.NodeDescription
-	(*ListNodesResponse)(nil),     // 5: warren.v1.ListNodesResponse
-	(*UpdateNodeRequest)(nil),     // 6: warren.v1.UpdateNodeRequest
-	(*RemoveNodeRequest)(nil),     // 7: warren.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),    // 8: warren.v1.RemoveNodeResponse
-	nil,                           // 9: warren.v1.UpdateNodeRequest.SetLabelsEntry
-	(*Meta)(nil),                  // 10: warren.v1.Meta
-	(Role)(0),                     // 11: warren.v1.Role
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*Ref)(nil),                   // 13: warren.v1.Ref
-	(*Filter)(nil),                // 14: warren.v1.Filter
+	(ManagerState)(0),             // 2: warren.v1.ManagerState
+	(*Node)(nil),                  // 3: warren.v1.Node
+	(*ManagerStatus)(nil),         // 4: warren.v1.ManagerStatus
+	(*NodeStatus)(nil),            // 5: warren.v1.NodeStatus
+	(*NodeDescription)(nil),       // 6: warren.v1.NodeDescription
+	(*ListNodesResponse)(nil),     // 7: warren.v1.ListNodesResponse
+	(*UpdateNodeRequest)(nil),     // 8: warren.v1.UpdateNodeRequest
+	(*RemoveNodeRequest)(nil),     // 9: warren.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),    // 10: warren.v1.RemoveNodeResponse
+	nil,                           // 11: warren.v1.UpdateNodeRequest.SetLabelsEntry
+	(*Meta)(nil),                  // 12: warren.v1.Meta
+	(Role)(0),                     // 13: warren.v1.Role
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*Ref)(nil),                   // 15: warren.v1.Ref
+	(*Filter)(nil),                // 16: warren.v1.Filter
 }
 var file_warren_v1_node_proto_depIdxs = []int32{
-	10, // 0: warren.v1.Node.meta:type_name -> warren.v1.Meta
-	11, // 1: warren.v1.Node.roles:type_name -> warren.v1.Role
+	12, // 0: warren.v1.Node.meta:type_name -> warren.v1.Meta
+	13, // 1: warren.v1.Node.roles:type_name -> warren.v1.Role
 	1,  // 2: warren.v1.Node.availability:type_name -> warren.v1.NodeAvailability
-	3,  // 3: warren.v1.Node.status:type_name -> warren.v1.NodeStatus
-	0,  // 4: warren.v1.NodeStatus.state:type_name -> warren.v1.NodeState
-	12, // 5: warren.v1.NodeStatus.state_since:type_name -> google.protobuf.Timestamp
-	4,  // 6: warren.v1.NodeStatus.description:type_name -> warren.v1.NodeDescription
-	2,  // 7: warren.v1.ListNodesResponse.nodes:type_name -> warren.v1.Node
-	13, // 8: warren.v1.UpdateNodeRequest.ref:type_name -> warren.v1.Ref
-	9,  // 9: warren.v1.UpdateNodeRequest.set_labels:type_name -> warren.v1.UpdateNodeRequest.SetLabelsEntry
-	1,  // 10: warren.v1.UpdateNodeRequest.availability:type_name -> warren.v1.NodeAvailability
-	13, // 11: warren.v1.RemoveNodeRequest.ref:type_name -> warren.v1.Ref
-	2,  // 12: warren.v1.RemoveNodeResponse.node:type_name -> warren.v1.Node
-	13, // 13: warren.v1.Nodes.GetNode:input_type -> warren.v1.Ref
-	14, // 14: warren.v1.Nodes.ListNodes:input_type -> warren.v1.Filter
-	6,  // 15: warren.v1.Nodes.UpdateNode:input_type -> warren.v1.UpdateNodeRequest
-	7,  // 16: warren.v1.Nodes.RemoveNode:input_type -> warren.v1.RemoveNodeRequest
-	2,  // 17: warren.v1.Nodes.GetNode:output_type -> warren.v1.Node
-	5,  // 18: warren.v1.Nodes.ListNodes:output_type -> warren.v1.ListNodesResponse
-	2,  // 19: warren.v1.Nodes.UpdateNode:output_type -> warren.v1.Node
-	8,  // 20: warren.v1.Nodes.RemoveNode:output_type -> warren.v1.RemoveNodeResponse
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	5,  // 3: warren.v1.Node.status:type_name -> warren.v1.NodeStatus
+	4,  // 4: warren.v1.Node.manager:type_name -> warren.v1.ManagerStatus
+	2,  // 5: warren.v1.ManagerStatus.state:type_name -> warren.v1.ManagerState
+	14, // 6: warren.v1.ManagerStatus.state_since:type_name -> google.protobuf.Timestamp
+	0,  // 7: warren.v1.NodeStatus.state:type_name -> warren.v1.NodeState
+	14, // 8: warren.v1.NodeStatus.state_since:type_name -> google.protobuf.Timestamp
+	6,  // 9: warren.v1.NodeStatus.description:type_name -> warren.v1.NodeDescription
+	3,  // 10: warren.v1.ListNodesResponse.nodes:type_name -> warren.v1.Node
+	15, // 11: warren.v1.UpdateNodeRequest.ref:type_name -> warren.v1.Ref
+	11, // 12: warren.v1.UpdateNodeRequest.set_labels:type_name -> warren.v1.UpdateNodeRequest.SetLabelsEntry
+	1,  // 13: warren.v1.UpdateNodeRequest.availability:type_name -> warren.v1.NodeAvailability
+	15, // 14: warren.v1.RemoveNodeRequest.ref:type_name -> warren.v1.Ref
+	3,  // 15: warren.v1.RemoveNodeResponse.node:type_name -> warren.v1.Node
+	15, // 16: warren.v1.Nodes.GetNode:input_type -> warren.v1.Ref
+	16, // 17: warren.v1.Nodes.ListNodes:input_type -> warren.v1.Filter
+	8,  // 18: warren.v1.Nodes.UpdateNode:input_type -> warren.v1.UpdateNodeRequest
+	9,  // 19: warren.v1.Nodes.RemoveNode:input_type -> warren.v1.RemoveNodeRequest
+	3,  // 20: warren.v1.Nodes.GetNode:output_type -> warren.v1.Node
+	7,  // 21: warren.v1.Nodes.ListNodes:output_type -> warren.v1.ListNodesResponse
+	3,  // 22: warren.v1.Nodes.UpdateNode:output_type -> warren.v1.Node
+	10, // 23: warren.v1.Nodes.RemoveNode:output_type -> warren.v1.RemoveNodeResponse
+	20, // [20:24] is the sub-list for method output_type
+	16, // [16:20] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_node_proto_init() }
@@ -770,14 +914,14 @@ func file_warren_v1_node_proto_init() {
 	}
 	file_warren_v1_access_proto_init()
 	file_warren_v1_common_proto_init()
-	file_warren_v1_node_proto_msgTypes[4].OneofWrappers = []any{}
+	file_warren_v1_node_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_node_proto_rawDesc), len(file_warren_v1_node_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   8,
+			NumEnums:      3,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

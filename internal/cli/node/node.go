@@ -38,6 +38,7 @@ var Noun = command.Noun[view.Node]{
 		command.Text("NAME", func(v view.Node) string { return v.Name }),
 		command.Text("ROLES", func(v view.Node) string { return strings.Join(v.Roles, ",") }),
 		command.Text("STATE", state),
+		command.Text("MANAGER", func(v view.Node) string { return v.Manager }),
 		command.Text("ADDRESS", func(v view.Node) string { return v.Address }),
 		command.Age("CREATED", func(v view.Node) time.Time { return v.CreatedAt }),
 	}, command.OnlyWide(
@@ -63,9 +64,7 @@ func sheet(s *command.Sheet, v view.Node) {
 	s.Field("Name", v.Name)
 	s.Field("ID", v.ID)
 	s.Field("Roles", strings.Join(v.Roles, ", "))
-	if v.Leader {
-		s.Field("Leader", "yes")
-	}
+	s.Some("Manager", v.Manager)
 	s.Field("State", v.State)
 	s.Field("Availability", v.Availability)
 	s.Some("Message", v.Message)

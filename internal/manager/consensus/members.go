@@ -19,6 +19,9 @@ type Member struct {
 	// Voter is false while it is still catching up.
 	Voter  bool
 	Leader bool
+	// Heard is when it last answered this manager, which must be the leader;
+	// zero when it never did.
+	Heard time.Time
 }
 
 // Members are the managers of the cluster, as far as this one knows.
@@ -30,7 +33,10 @@ func (c *Consensus) Members() ([]Member, error) {
 	leader := c.Leader()
 	members := make([]Member, len(servers))
 	for i, s := range servers {
-		members[i] = Member{string(s.ID), string(s.Address), s.Suffrage == raft.Voter, string(s.ID) == leader}
+		members[i] = Member{string(s.ID), string(s.Address), s.Suffrage == raft.Voter, string(s.ID) == leader, c.progress.heard(string(s.ID))}
+		if string(s.ID) == c.nodeID {
+			members[i].Heard = time.Now()
+		}
 	}
 	return members, nil
 }

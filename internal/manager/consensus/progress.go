@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -28,15 +29,23 @@ func (l listening) AppendEntries(id raft.ServerID, target raft.ServerAddress, ar
 type progress struct {
 	mu   sync.Mutex
 	last map[string]uint64
+	at   map[string]time.Time
 }
 
 func (p *progress) set(nodeID string, index uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.last == nil {
-		p.last = map[string]uint64{}
+		p.last, p.at = map[string]uint64{}, map[string]time.Time{}
 	}
-	p.last[nodeID] = index
+	p.last[nodeID], p.at[nodeID] = index, time.Now()
+}
+
+// heard is when the manager last answered; zero when it never did.
+func (p *progress) heard(nodeID string) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.at[nodeID]
 }
 
 func (p *progress) of(nodeID string) uint64 {

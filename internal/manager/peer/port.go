@@ -37,16 +37,32 @@ type Port struct {
 
 	api, raft *queue
 
+	mu sync.Mutex
+	// guard refuses managers that are none any more; nil before it is known.
+	guard Guard
+	// peers are the connections that speak Raft with this node.
+	peers map[*tls.Conn]caller
+
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
+}
+
+// Guard tells whether a manager's certificate, which was issued at that time,
+// may still speak Raft: an error says why not.
+type Guard func(id pki.Identity, issued time.Time) error
+
+// caller is who is at the other end of a connection.
+type caller struct {
+	id     pki.Identity
+	issued time.Time
 }
 
 // NewPort takes connections from the listener until it is closed.
 func NewPort(listener net.Listener, log *slog.Logger) *Port {
 	p := &Port{
 		listener: listener, log: log, ready: make(chan struct{}),
-		api: newQueue(listener.Addr()), raft: newQueue(listener.Addr()),
+		api: newQueue(listener.Addr()), raft: newQueue(listener.Addr()), peers: map[*tls.Conn]caller{},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.work.Go(p.accept)
@@ -142,7 +158,10 @@ func (p *Port) sort(ctx context.Context, raw net.Conn) error {
 	if !peer.Has(warrenv1.Role_ROLE_MANAGER) {
 		return fmt.Errorf("%s is no manager", peer)
 	}
-	return p.raft.put(ctx, conn)
+	if err := p.admit(conn, caller{peer, pki.IssuedAt(state)}); err != nil {
+		return err
+	}
+	return p.raft.put(ctx, &guarded{conn, p})
 }
 
 // dial calls another manager, to speak Raft.

@@ -2,6 +2,7 @@ package peer_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -82,4 +83,59 @@ func TestOnlyManagersSpeakRaft(t *testing.T) {
 	if err := <-taken; err != nil {
 		t.Error(err)
 	}
+}
+
+func TestAFormerManagerIsRefused(t *testing.T) {
+	ca, err := pki.NewCA("c1", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := peer.NewPort(l, slog.New(slog.DiscardHandler))
+	defer port.Close()
+	layer := port.Raft(l.Addr().String())
+	port.Use(source(t, ca, warrenv1.Role_ROLE_MANAGER))
+
+	before := time.Now()
+	near, err := layer.Dial(raft.ServerAddress(l.Addr().String()), 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	far, err := layer.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	removed := func(id pki.Identity, issued time.Time) error {
+		if id.Name != "node-a" || issued.After(before) || before.Sub(issued) > time.Minute {
+			t.Errorf("asked about %s, issued at %v", id, issued)
+		}
+		return errors.New("it was removed")
+	}
+	port.Watch(removed)
+	if _, err := near.Read(make([]byte, 1)); err == nil {
+		t.Error("what was open stays so")
+	}
+	again, err := layer.Dial(raft.ServerAddress(l.Addr().String()), 5*time.Second)
+	if err == nil {
+		defer again.Close()
+		if _, err = again.Read(make([]byte, 1)); err == nil {
+			t.Error("a former manager speaks Raft")
+		}
+	}
+	port.Watch(func(pki.Identity, time.Time) error { return nil })
+	third, err := layer.Dial(raft.ServerAddress(l.Addr().String()), 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer third.Close()
+	taken, err := layer.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken.Close()
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
@@ -47,7 +48,12 @@ func (n *nodes) ListNodes(ctx context.Context, f *warrenv1.Filter) (*warrenv1.Li
 
 func (n *nodes) fill(tx *store.ReadTx, node *warrenv1.Node) (err error) {
 	node.Leader = node.GetMeta().GetId() == n.config.Leader()
-	node.Status, err = optional(tx.NodeStatus().Peek(node.GetMeta().GetId()))
+	if node.Status, err = optional(tx.NodeStatus().Peek(node.GetMeta().GetId())); err != nil {
+		return err
+	}
+	if slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER) {
+		node.Manager, err = optional(tx.ManagerStatus().Peek(node.GetMeta().GetId()))
+	}
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/manager/store/storepb"
 	"github.com/cuemby/warren/internal/spec"
 )
 
@@ -75,8 +76,13 @@ func (s *Server) forget(tx *store.Tx, answer *warrenv1.RemoveNodeResponse, force
 			return err
 		}
 	}
-	if err := tx.NodeStatus().Delete(node.GetMeta().GetId()); err != nil {
+	if err := errors.Join(tx.NodeStatus().Delete(node.GetMeta().GetId()), tx.ManagerStatus().Delete(node.GetMeta().GetId())); err != nil {
 		return err
+	}
+	if slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER) {
+		if err := tx.Retired().Put(&storepb.Retired{At: s.now()}, node.GetMeta().GetId()); err != nil {
+			return err
+		}
 	}
 	return tx.Nodes().Delete(node)
 }

@@ -21,6 +21,8 @@
 //	clusterkeys/self                          ClusterKeys
 //	node/<id>                                 Node
 //	nodestatus/<id>                           NodeStatus
+//	managerstatus/<node>                      ManagerStatus
+//	retired/<node>                            Retired, of a former manager
 //	client/<id>                               Client
 //	token/<id>                                JoinToken, which has no secret
 //	volume/<ns>/<id>                          Volume

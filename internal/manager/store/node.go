@@ -2,8 +2,11 @@ package store
 
 import warrenv1 "github.com/cuemby/warren/api/warren/v1"
 
-// Tables of nodes and of what they said of themselves.
+// Tables of nodes, of what they said of themselves, and of what the leader
+// observed of managers.
 const (
+	TableManagerStatus Table = "managerstatus"
+
 	TableNodes      Table = "node"
 	TableNodeStatus Table = "nodestatus"
 )
@@ -11,7 +14,7 @@ const (
 var nodes = &objectKind[warrenv1.Node, *warrenv1.Node]{
 	noun: "node", global: true,
 	kind: kind[warrenv1.Node, *warrenv1.Node]{table: TableNodes, depth: 1, transient: func(n *warrenv1.Node) {
-		n.Status, n.Leader = nil, false
+		n.Status, n.Leader, n.Manager = nil, false, nil
 	}},
 }
 
@@ -31,4 +34,16 @@ func (tx *ReadTx) NodeStatus() Rows[warrenv1.NodeStatus, *warrenv1.NodeStatus] {
 // NodeStatus gives what nodes said of themselves: <node ID>.
 func (tx *Tx) NodeStatus() RowsTx[warrenv1.NodeStatus, *warrenv1.NodeStatus] {
 	return rowsTx(tx, nodeStatus)
+}
+
+var managerStatus = &kind[warrenv1.ManagerStatus, *warrenv1.ManagerStatus]{table: TableManagerStatus, depth: 1}
+
+// ManagerStatus gives what the leader observed of managers: <node ID>.
+func (tx *ReadTx) ManagerStatus() Rows[warrenv1.ManagerStatus, *warrenv1.ManagerStatus] {
+	return rows(tx, managerStatus)
+}
+
+// ManagerStatus gives what the leader observed of managers: <node ID>.
+func (tx *Tx) ManagerStatus() RowsTx[warrenv1.ManagerStatus, *warrenv1.ManagerStatus] {
+	return rowsTx(tx, managerStatus)
 }

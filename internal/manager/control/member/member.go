@@ -1,6 +1,6 @@
 // Package member makes those nodes take part in the agreement that the state
 // calls managers, and no others: whoever admits, promotes, demotes or removes a
-// node only writes the node's row.
+// node only writes the node's row. It also writes down which of them answer.
 package member
 
 import (
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -40,6 +41,11 @@ func New(s *store.Store, a Agreement, log *slog.Logger) *Reconciler { return &Re
 
 // Run works until ctx ends. Run it on the leader only, once.
 func (r *Reconciler) Run(ctx context.Context) error {
+	var observing sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	defer observing.Wait()
+	defer cancel()
+	observing.Go(func() { r.observe(ctx) })
 	return reconcile.Run(ctx, r.store, r.log, r.react, store.TableNodes)
 }
 

@@ -75,6 +75,18 @@ func TestTheMembersAreTheManagersOfTheState(t *testing.T) {
 		return n
 	}
 	until(t, "the managers take part", func() bool { return voters() == 3 })
+	until(t, "all of them are seen to answer", func() bool {
+		ready := 0
+		err := leader.Store.ViewStale(t.Context(), func(tx *store.ReadTx) error {
+			for _, s := range tx.ManagerStatus().List() {
+				if s.GetState() == warrenv1.ManagerState_MANAGER_STATE_READY {
+					ready++
+				}
+			}
+			return nil
+		})
+		return err == nil && ready == 3
+	})
 	update(func(tx *store.Tx) error {
 		node, err := tx.Nodes().Get(second.ID)
 		if err != nil {

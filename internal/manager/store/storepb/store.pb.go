@@ -867,6 +867,52 @@ func (x *Request) GetDoneAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// Retired says that a node was a manager and is none any more. Its earlier
+// certificates still say that it is one.
+type Retired struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Retired) Reset() {
+	*x = Retired{}
+	mi := &file_storepb_store_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Retired) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Retired) ProtoMessage() {}
+
+func (x *Retired) ProtoReflect() protoreflect.Message {
+	mi := &file_storepb_store_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Retired.ProtoReflect.Descriptor instead.
+func (*Retired) Descriptor() ([]byte, []int) {
+	return file_storepb_store_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Retired) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 var File_storepb_store_proto protoreflect.FileDescriptor
 
 const file_storepb_store_proto_rawDesc = "" +
@@ -932,7 +978,9 @@ const file_storepb_store_proto_rawDesc = "" +
 	"\aservice\x18\x03 \x01(\tR\aservice\"[\n" +
 	"\aRequest\x12\x1b\n" +
 	"\tobject_id\x18\x01 \x01(\tR\bobjectId\x123\n" +
-	"\adone_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06doneAtB9Z7github.com/cuemby/warren/internal/manager/store/storepbb\x06proto3"
+	"\adone_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06doneAt\"5\n" +
+	"\aRetired\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02atB9Z7github.com/cuemby/warren/internal/manager/store/storepbb\x06proto3"
 
 var (
 	file_storepb_store_proto_rawDescOnce sync.Once
@@ -946,7 +994,7 @@ func file_storepb_store_proto_rawDescGZIP() []byte {
 	return file_storepb_store_proto_rawDescData
 }
 
-var file_storepb_store_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_storepb_store_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_storepb_store_proto_goTypes = []any{
 	(*Transaction)(nil),           // 0: storepb.Transaction
 	(*Guard)(nil),                 // 1: storepb.Guard
@@ -961,7 +1009,8 @@ var file_storepb_store_proto_goTypes = []any{
 	(*Hold)(nil),                  // 10: storepb.Hold
 	(*PortOwner)(nil),             // 11: storepb.PortOwner
 	(*Request)(nil),               // 12: storepb.Request
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*Retired)(nil),               // 13: storepb.Retired
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 }
 var file_storepb_store_proto_depIdxs = []int32{
 	1,  // 0: storepb.Transaction.guards:type_name -> storepb.Guard
@@ -972,12 +1021,13 @@ var file_storepb_store_proto_depIdxs = []int32{
 	6,  // 5: storepb.ClusterKeys.sealing_key:type_name -> storepb.SealedBox
 	8,  // 6: storepb.SecretValue.items:type_name -> storepb.SecretItem
 	6,  // 7: storepb.SecretItem.box:type_name -> storepb.SealedBox
-	13, // 8: storepb.Request.done_at:type_name -> google.protobuf.Timestamp
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	14, // 8: storepb.Request.done_at:type_name -> google.protobuf.Timestamp
+	14, // 9: storepb.Retired.at:type_name -> google.protobuf.Timestamp
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_storepb_store_proto_init() }
@@ -997,7 +1047,7 @@ func file_storepb_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_storepb_store_proto_rawDesc), len(file_storepb_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
