@@ -70,6 +70,7 @@ func New(h Hooks) *cobra.Command {
 		newInit(s),
 		newExec(s),
 		newEvents(s),
+		newAudit(s),
 		newTop(s),
 		newVersion(s),
 		newCompletion(s),

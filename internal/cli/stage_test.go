@@ -21,6 +21,7 @@ import (
 // here so that the scripts see exact sizes and ages; that the real manager
 // answers as it does is shown where both are together.
 type stage struct {
+	warrenv1.UnimplementedAuditsServer
 	warrenv1.UnimplementedClustersServer
 	warrenv1.UnimplementedImagesServer
 	warrenv1.UnimplementedMeterServer
@@ -94,6 +95,7 @@ func newStage(t testscript.T) *stage {
 }
 
 func (st *stage) register(r grpc.ServiceRegistrar) {
+	warrenv1.RegisterAuditsServer(r, st)
 	warrenv1.RegisterClustersServer(r, st)
 	warrenv1.RegisterImagesServer(r, st)
 	warrenv1.RegisterMeterServer(r, st)

@@ -48,6 +48,7 @@ type Options struct {
 
 // Client speaks to one manager at a time. It is safe for concurrent use.
 type Client struct {
+	Audits   warrenv1.AuditsClient
 	Clusters warrenv1.ClustersClient
 	Images   warrenv1.ImagesClient
 	Meter    warrenv1.MeterClient
@@ -95,6 +96,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 
 func newClient(conn connection, at func() address) *Client {
 	return &Client{
+		Audits:   warrenv1.NewAuditsClient(conn),
 		Clusters: warrenv1.NewClustersClient(conn),
 		Images:   warrenv1.NewImagesClient(conn),
 		Meter:    warrenv1.NewMeterClient(conn),

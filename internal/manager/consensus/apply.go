@@ -2,7 +2,6 @@ package consensus
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/manager/store/storepb"
+	"github.com/cuemby/warren/internal/seal"
 )
 
 // maxKey is below what BoltDB takes.
@@ -151,14 +151,26 @@ func (p *pending) append(head []byte, a *storepb.Append) error {
 	next := last + 1
 	value := a.GetValue()
 	if a.GetChain() {
-		value = chain(p.get(element(head, last)), value)
+		value = append(seal.Link(p.get(element(head, last)), value), value...)
 	}
 	p.setCounter(head, next)
 	p.put(element(head, next), value)
 	if keep := a.GetKeep(); keep > 0 && next > keep {
-		p.dropThrough(head, next-keep)
+		p.drop(head, next-keep, a.GetChain())
 	}
 	return nil
+}
+
+// drop deletes the elements up to and including number last; of a chain it
+// leaves that one's hash, without which the next could not be checked.
+func (p *pending) drop(head []byte, last uint64, chained bool) {
+	if chained {
+		if newest := p.get(element(head, last)); len(newest) > seal.LinkSize {
+			p.put(element(head, last), bytes.Clone(newest[:seal.LinkSize]))
+		}
+		last--
+	}
+	p.dropThrough(head, last)
 }
 
 // dropThrough deletes the elements up to and including number last. There is
@@ -184,17 +196,6 @@ func element(head []byte, number uint64) []byte {
 	key := make([]byte, len(head), len(head)+8)
 	copy(key, head)
 	return binary.BigEndian.AppendUint64(key, number)
-}
-
-// chain puts in front of a value the hash of it and of the element before, so
-// that no element can be changed or left out unseen.
-func chain(before, value []byte) []byte {
-	hash := sha256.New()
-	var previous [sha256.Size]byte
-	copy(previous[:], before)
-	hash.Write(previous[:])
-	hash.Write(value)
-	return append(hash.Sum(nil), value...)
 }
 
 // version is the index of the entry that wrote the row; 0 when absent.

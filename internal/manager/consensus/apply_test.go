@@ -15,6 +15,7 @@ import (
 
 	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/manager/store/storepb"
+	"github.com/cuemby/warren/internal/seal"
 )
 
 func marshal(t testing.TB, tx *storepb.Transaction) []byte {
@@ -273,4 +274,45 @@ func dump(t testing.TB, m *machine) []byte {
 		hash.Write(binary.BigEndian.AppendUint64(nil, version))
 	}
 	return hash.Sum(nil)
+}
+
+// What a chain dropped leaves the hash that the oldest kept element is chained
+// to, and nothing else.
+func TestAChainThatDropsElementsCanStillBeChecked(t *testing.T) {
+	t.Parallel()
+	m := newTestMachine(t)
+	for _, value := range []string{"a", "b", "c", "d"} {
+		if err := apply(t, m, marshal(t, operations(appendTo("audit/", value, true, 2)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Several in one transaction, of which some go at once.
+	if err := apply(t, m, marshal(t, operations(appendTo("audit/", "e", true, 2), appendTo("audit/", "f", true, 2), appendTo("audit/", "g", true, 2)))); err != nil {
+		t.Fatal(err)
+	}
+	var hash []byte
+	want := map[byte][]byte{}
+	for i, value := range "abcdefg" {
+		hash = seal.Link(hash, []byte(string(value)))
+		want[byte(i+1)] = append(bytes.Clone(hash), string(value)...)
+	}
+	want[5] = want[5][:seal.LinkSize]
+	v, err := m.view()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	kept := 0
+	for key, stored := range v.Scan([]byte("audit/")) {
+		if len(key) == len("audit/") {
+			continue
+		}
+		if number := key[len(key)-1]; number < 5 || !bytes.Equal(stored, want[number]) {
+			t.Errorf("element %d is %q, want %q", number, stored, want[number])
+		}
+		kept++
+	}
+	if kept != 3 {
+		t.Errorf("%d elements are kept", kept)
+	}
 }

@@ -116,10 +116,11 @@ type term struct {
 	// work counts the goroutines of Run.
 	work sync.WaitGroup
 
-	calls   calls
-	index   *index
-	reports chan report
-	heard   hearing
+	calls    calls
+	index    *index
+	reports  chan report
+	heard    hearing
+	recorder recorder
 
 	mu       sync.Mutex
 	sessions map[string]*session // by node ID

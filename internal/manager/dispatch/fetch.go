@@ -29,11 +29,12 @@ var errNotAssigned = status.Error(codes.PermissionDenied, "this task is not assi
 // FetchSecrets gives the values that a task pins to the node that runs it.
 func (d *Dispatcher) FetchSecrets(r *warrenv1.FetchSecretsRequest, stream grpc.ServerStreamingServer[warrenv1.FetchedSecret]) error {
 	ctx := stream.Context()
-	nodeID, task, err := d.assigned(ctx, r.GetTaskId())
+	t, nodeID, task, err := d.assigned(ctx, r.GetTaskId())
 	if err != nil {
 		return err
 	}
 	to := vault.Recipient{NodeID: nodeID, TaskID: r.GetTaskId(), SealingKey: r.GetSealingKey()}
+	out := &handful{term: t, nodeID: nodeID, task: task, stream: stream}
 	for _, pin := range task.GetSecrets() {
 		o := vault.Object{
 			Kind: vault.Secret, Namespace: task.GetMeta().GetNamespace(),
@@ -43,17 +44,17 @@ func (d *Dispatcher) FetchSecrets(r *warrenv1.FetchSecretsRequest, stream grpc.S
 		if err != nil {
 			return err
 		}
-		if err := stream.Send(&warrenv1.FetchedSecret{SecretId: o.ID, Version: o.Version, Items: items}); err != nil {
+		if err := out.add(o, items); err != nil {
 			return err
 		}
 	}
-	return nil
+	return out.send()
 }
 
 // FetchRegistry tells the node how to pull its task's image. Nothing is said
 // of other registries.
 func (d *Dispatcher) FetchRegistry(ctx context.Context, r *warrenv1.FetchRegistryRequest) (*warrenv1.FetchRegistryResponse, error) {
-	nodeID, task, err := d.assigned(ctx, r.GetTaskId())
+	t, nodeID, task, err := d.assigned(ctx, r.GetTaskId())
 	if err != nil {
 		return nil, err
 	}
@@ -79,34 +80,36 @@ func (d *Dispatcher) FetchRegistry(ctx context.Context, r *warrenv1.FetchRegistr
 	if len(items) != 1 {
 		return nil, status.Errorf(codes.DataLoss, "the password of registry %s has %d parts, not one", host, len(items))
 	}
+	if err := t.record(ctx, nodeID, task, o); err != nil {
+		return nil, err
+	}
 	return &warrenv1.FetchRegistryResponse{Registry: registry, Password: items[0], PasswordVersion: o.Version}, nil
 }
 
-// assigned returns the calling node and one of its tasks, as of now, not as of
+// assigned returns the term, the calling node and one of its tasks, as of now, not as of
 // a moment ago: what was taken from a node is no longer given to it.
-func (d *Dispatcher) assigned(ctx context.Context, taskID string) (nodeID string, task *warrenv1.Task, err error) {
+func (d *Dispatcher) assigned(ctx context.Context, taskID string) (t *term, nodeID string, task *warrenv1.Task, err error) {
 	if nodeID, err = d.identify(ctx); err != nil {
-		return "", nil, err
+		return nil, "", nil, err
 	}
-	t, err := d.leading()
-	if err != nil {
-		return "", nil, err
+	if t, err = d.leading(); err != nil {
+		return nil, "", nil, err
 	}
 	key, ok := t.index.taskOf(nodeID, taskID)
 	if !ok {
-		return "", nil, errNotAssigned
+		return nil, "", nil, errNotAssigned
 	}
 	err = d.Store.View(ctx, func(tx *store.ReadTx) (err error) {
 		task, err = tx.Tasks().Get(key.Parts()...)
 		return unlessNotFound(err)
 	})
 	if err != nil {
-		return "", nil, err
+		return nil, "", nil, err
 	}
 	if task.GetNodeId() != nodeID || task.GetDesired() != warrenv1.DesiredState_DESIRED_STATE_RUNNING {
-		return "", nil, errNotAssigned
+		return nil, "", nil, errNotAssigned
 	}
-	return nodeID, task, nil
+	return t, nodeID, task, nil
 }
 
 // deliver reads one stored value, from the namespace it is kept in, and has it

@@ -40,7 +40,10 @@ func (j *joining) Join(ctx context.Context, r *warrenv1.JoinRequest) (*warrenv1.
 		} else {
 			m, err = j.admitNode(tx, token, r, keyHash)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return j.auditWith(ctx, tx, admission(m, token))
 	})
 	if err != nil {
 		var p *spec.Problem
@@ -71,6 +74,19 @@ func (j *joining) Join(ctx context.Context, r *warrenv1.JoinRequest) (*warrenv1.
 type admitted struct {
 	id, name string
 	roles    []warrenv1.Role
+}
+
+// admission is what is recorded of somebody who was admitted.
+func admission(m *admitted, token *warrenv1.JoinToken) *warrenv1.AuditRecord {
+	kind := spec.KindNode
+	if token.GetClient() != "" {
+		kind = spec.KindClient
+	}
+	return &warrenv1.AuditRecord{
+		Actor: m.name, ActorId: m.id, Role: m.roles[0],
+		Action: "joined", Kind: kind, Name: m.name, Id: m.id,
+		Message: "as " + roleName(m.roles[0]) + ", with token " + token.GetId(),
+	}
 }
 
 // checkToken returns a token that is known and whose secret was said. What is

@@ -36,7 +36,10 @@ func (s *Server) removeNode(ctx context.Context, ref *warrenv1.Ref, force bool) 
 			if answer.Node, err = find(tx.Nodes(), spec.KindNode, ref); err != nil {
 				return "", err
 			}
-			return answer.Node.GetMeta().GetId(), s.forget(tx, answer, force)
+			if err := s.forget(tx, answer, force); err != nil {
+				return "", err
+			}
+			return answer.Node.GetMeta().GetId(), s.audit(ctx, tx, "removed", spec.KindNode, answer.Node.GetMeta())
 		})
 		if errors.Is(err, errTasksLeft) {
 			err = s.giveUpTasks(ctx, ref, force)

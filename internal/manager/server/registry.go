@@ -44,7 +44,7 @@ func (i *images) SetRegistry(ctx context.Context, r *warrenv1.SetRegistryRequest
 			}
 		}
 		return r.GetHost(), errors.Join(tx.Registries().Put(registry, r.GetHost()),
-			tx.Events().Append(i.event(&warrenv1.Meta{Name: r.GetHost()}, spec.KindRegistry, "changed", "by "+callerName(ctx))))
+			i.told(ctx, tx, "changed", spec.KindRegistry, &warrenv1.Meta{Name: r.GetHost()}))
 	})
 	return registry, err
 }
@@ -110,7 +110,7 @@ func (i *images) DeleteRegistry(ctx context.Context, r *warrenv1.DeleteRegistryR
 		}
 		tx.Reclaim()
 		return r.GetHost(), errors.Join(tx.Registries().Delete(r.GetHost()),
-			tx.Events().Append(i.event(&warrenv1.Meta{Name: r.GetHost()}, spec.KindRegistry, "deleted", "by "+callerName(ctx))))
+			i.told(ctx, tx, "deleted", spec.KindRegistry, &warrenv1.Meta{Name: r.GetHost()}))
 	})
 	return registry, err
 }

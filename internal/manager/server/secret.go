@@ -45,7 +45,7 @@ func (s *secrets) CreateSecret(ctx context.Context, r *warrenv1.CreateSecretRequ
 		}
 		return m.GetId(), errors.Join(
 			tx.SecretValues().Put(value, m.GetNamespace(), m.GetId(), store.Version(version.GetNumber())),
-			tx.Events().Append(s.event(m, spec.KindSecret, "created", "by "+callerName(ctx))),
+			s.told(ctx, tx, "created", spec.KindSecret, m, version.GetNumber()),
 		)
 	})
 	if err != nil || id == m.GetId() {

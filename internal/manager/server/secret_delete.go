@@ -39,7 +39,7 @@ func (s *secrets) DeleteSecret(ctx context.Context, r *warrenv1.DeleteSecretRequ
 		}
 		answer.Secret = secret
 		return m.GetId(), errors.Join(deleteSecret(tx, secret),
-			tx.Events().Append(s.event(m, spec.KindSecret, "deleted", "by "+callerName(ctx))))
+			s.told(ctx, tx, "deleted", spec.KindSecret, m, numbersOf(secret.GetVersions())...))
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,7 +52,10 @@ func (j *joining) CreateToken(ctx context.Context, r *warrenv1.CreateTokenReques
 		if _, err := tx.Tokens().Get(token.GetId()); err == nil {
 			return "", spec.Problemf(spec.Exists, spec.KindToken, token.GetId(), "there is a join token of this ID already")
 		}
-		return token.GetId(), tx.Tokens().Put(token, token.GetId())
+		return token.GetId(), errors.Join(tx.Tokens().Put(token, token.GetId()),
+			j.auditWith(ctx, tx, &warrenv1.AuditRecord{
+				Action: "created", Kind: spec.KindToken, Name: token.GetId(), Id: token.GetId(), Message: tokenFor(token),
+			}))
 	})
 	return token, err
 }
@@ -88,6 +92,14 @@ func (j *joining) newToken(r *warrenv1.CreateTokenRequest) (*warrenv1.JoinToken,
 	}, nil
 }
 
+// tokenFor says what a token makes of who shows it.
+func tokenFor(t *warrenv1.JoinToken) string {
+	if t.GetClient() != "" {
+		return "for " + roleName(t.GetRole()) + " " + t.GetClient()
+	}
+	return "for nodes as " + roleName(t.GetRole())
+}
+
 func roleName(r warrenv1.Role) string {
 	return strings.ToLower(strings.TrimPrefix(r.String(), "ROLE_"))
 }
@@ -116,7 +128,8 @@ func (j *joining) RevokeClient(ctx context.Context, ref *warrenv1.Ref) (client *
 		if client, err = find(tx.Clients(), spec.KindClient, ref); err != nil {
 			return "", err
 		}
-		return client.GetMeta().GetId(), tx.Clients().Delete(client)
+		return client.GetMeta().GetId(), errors.Join(tx.Clients().Delete(client),
+			j.audit(ctx, tx, "revoked", spec.KindClient, client.GetMeta()))
 	})
 	if err == nil && client == nil { // the request was done before
 		client = &warrenv1.Client{Meta: &warrenv1.Meta{Id: id, Name: ref.GetNameOrId()}}

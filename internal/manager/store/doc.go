@@ -44,6 +44,9 @@
 //	registry/<host>                           Registry
 //	event/                                    number of the last event
 //	event/<number, 8 bytes big endian>        Event
+//	audit/                                    number of the last entry
+//	audit/<number, 8 bytes big endian>        its hash, 32 bytes, and AuditRecord;
+//	                                          see seal.Link
 //	request/<id>                              Request
 //	name/<kind>/<ns>/<name>                   ID of the object of that name
 //

@@ -322,7 +322,8 @@ func (x *Add) GetLimit() uint64 {
 // (8 bytes big endian), kept under the key itself. With chain set the stored
 // value is SHA-256(previous hash, value) followed by the value, so that a
 // missing or edited entry shows. Entries beyond keep are dropped from the old
-// end; 0 keeps all.
+// end; 0 keeps all. Of the newest dropped one of a chain the hash stays, which
+// the oldest kept one is chained to.
 type Append struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Value         []byte                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
