@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -119,6 +120,23 @@ func asked(r *warrenv1.ListAuditRequest, e *warrenv1.AuditEntry) bool {
 	return r.GetSecret() == "" || record.GetKind() == spec.KindSecret &&
 		record.GetNamespace() == spec.Namespace(r.GetNamespace()) &&
 		(record.GetName() == r.GetSecret() || record.GetId() == r.GetSecret())
+}
+
+// secretChange is what is recorded of a secret whose newest version was the
+// given one before.
+func secretChange(secret *warrenv1.Secret, before uint64) *warrenv1.AuditRecord {
+	m := secret.GetMeta()
+	r := &warrenv1.AuditRecord{Action: "updated", Kind: spec.KindSecret, Namespace: m.GetNamespace(), Name: m.GetName(), Id: m.GetId()}
+	newest := spec.NewestVersion(secret)
+	if newest.GetNumber() == before {
+		r.Message = "not its value"
+		return r
+	}
+	r.Versions = []uint64{newest.GetNumber()}
+	if newest.GetCopyOf() != 0 {
+		r.Action, r.Message = "rolled-back", fmt.Sprintf("with the value of version %d", newest.GetCopyOf())
+	}
+	return r
 }
 
 // numbersOf gives the numbers of a secret's versions.

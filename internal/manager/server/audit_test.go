@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -60,6 +61,22 @@ func TestWhatIsDoneToSecretsIsRecorded(t *testing.T) {
 	if _, err := a.CreateSecret(ctx, c.secretRequest("api-key", "again")); err == nil {
 		t.Error("a name was given twice")
 	}
+	for version := range uint64(2) {
+		_, err := a.UpdateSecret(ctx, &warrenv1.UpdateSecretRequest{Ref: ref("api-key"), Items: []*warrenv1.SealedItem{c.secretItem("api-key", "", fmt.Sprint("canary", version))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := a.RollbackSecret(ctx, &warrenv1.RollbackSecretRequest{Ref: ref("api-key"), Version: 1})
+	if err == nil {
+		_, err = a.PruneSecret(ctx, &warrenv1.PruneSecretRequest{Ref: ref("api-key"), Keep: 2})
+	}
+	if err == nil {
+		_, err = a.UpdateSecret(ctx, &warrenv1.UpdateSecretRequest{Ref: ref("api-key"), SetLabels: map[string]string{"a": "b"}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := a.DeleteSecret(ctx, &warrenv1.DeleteSecretRequest{Ref: ref("api-key")}); err != nil {
 		t.Fatal(err)
 	}
@@ -70,9 +87,11 @@ func TestWhatIsDoneToSecretsIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	records := c.audit(&warrenv1.ListAuditRequest{})
-	token := records[3].GetName()
+	token := records[8].GetName()
 	want := strings.Join([]string{
-		"alice created secret db-password", "alice created secret api-key", "alice deleted secret api-key",
+		"alice created secret db-password", "alice created secret api-key",
+		"alice updated secret api-key", "alice updated secret api-key", "alice rolled-back secret api-key",
+		"alice pruned secret api-key", "alice updated secret api-key", "alice deleted secret api-key",
 		"alice created join token " + token, "worker-1 joined node worker-1", "alice removed node worker-1",
 	}, "\n")
 	if got := told(records); got != want {
@@ -88,13 +107,13 @@ func TestWhatIsDoneToSecretsIsRecorded(t *testing.T) {
 			t.Errorf("a record holds a value: %v", r)
 		}
 	}
-	if got := told(c.audit(&warrenv1.ListAuditRequest{Secret: "api-key"})); got != "alice created secret api-key\nalice deleted secret api-key" {
-		t.Errorf("of one secret: %s", got)
+	if got := c.audit(&warrenv1.ListAuditRequest{Secret: "api-key"}); len(got) != 7 || fmt.Sprint(got[3].GetVersions(), got[4].GetVersions(), got[6].GetVersions()) != "[4] [1 2] [3 4]" {
+		t.Errorf("of one secret: %v", got)
 	}
-	if got := c.audit(&warrenv1.ListAuditRequest{Since: records[2].GetTime(), Secret: records[2].GetId()}); len(got) != 1 {
+	if got := c.audit(&warrenv1.ListAuditRequest{Since: records[7].GetTime(), Secret: records[7].GetId()}); len(got) != 1 {
 		t.Errorf("since a time: %s", told(got))
 	}
-	if got := c.audit(&warrenv1.ListAuditRequest{After: 5}); len(got) != 1 {
+	if got := c.audit(&warrenv1.ListAuditRequest{After: 10}); len(got) != 1 {
 		t.Errorf("after a number: %s", told(got))
 	}
 }

@@ -33,8 +33,10 @@ func (s *secrets) PruneSecret(ctx context.Context, r *warrenv1.PruneSecretReques
 		if err != nil || len(answer.Dropped) == 0 {
 			return secret.GetMeta().GetId(), err
 		}
-		return secret.GetMeta().GetId(), tx.Events().Append(s.event(secret.GetMeta(), spec.KindSecret, "pruned",
-			fmt.Sprintf("%s, by %s", countVersions(answer.Dropped), callerName(ctx))))
+		return secret.GetMeta().GetId(), errors.Join(
+			tx.Events().Append(s.event(secret.GetMeta(), spec.KindSecret, "pruned",
+				fmt.Sprintf("%s, by %s", countVersions(answer.Dropped), callerName(ctx)))),
+			s.audit(ctx, tx, "pruned", spec.KindSecret, secret.GetMeta(), answer.Dropped...))
 	})
 	if err != nil {
 		return nil, err

@@ -96,7 +96,8 @@ func (s *secrets) changeSecret(ctx context.Context, ref *warrenv1.Ref,
 			answer.Warnings = append(answer.Warnings, warning)
 		}
 		return secret.GetMeta().GetId(), errors.Join(tx.Secrets().Put(secret),
-			tx.Events().Append(s.event(secret.GetMeta(), spec.KindSecret, "updated", what)))
+			tx.Events().Append(s.event(secret.GetMeta(), spec.KindSecret, "updated", what)),
+			s.auditWith(ctx, tx, secretChange(secret, before.GetNumber())))
 	})
 	if err != nil {
 		return nil, err
