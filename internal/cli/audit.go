@@ -144,7 +144,7 @@ func verifyAudit(ctx context.Context, s *command.Shell, c *client.Client, known 
 	if err := eachEntry(stream, err, chain.Add); err != nil {
 		return err
 	}
-	if err := chain.End(head.GetSequence()); err != nil {
+	if err := chain.End(head.GetSequence(), head.GetKeep()); err != nil {
 		return err
 	}
 	if chain.Last() == 0 {

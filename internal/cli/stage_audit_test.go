@@ -51,5 +51,5 @@ func (st *stage) ListAudit(r *warrenv1.ListAuditRequest, out grpc.ServerStreamin
 }
 
 func (st *stage) GetAuditHead(context.Context, *warrenv1.GetAuditHeadRequest) (*warrenv1.AuditHead, error) {
-	return &warrenv1.AuditHead{Sequence: 3}, nil
+	return &warrenv1.AuditHead{Sequence: 3, Keep: 100}, nil
 }

@@ -43,7 +43,7 @@ func (c *AuditChain) Add(e *warrenv1.AuditEntry) error {
 		return fmt.Errorf("%w: record %d is cut off", ErrChain, e.GetSequence())
 	case c.last == nil && e.GetSequence() > 1 && len(e.GetRecord()) > 0:
 		return fmt.Errorf("%w: record %d is missing", ErrChain, e.GetSequence()-1)
-	case c.last == nil && e.GetSequence() > 1: // what the oldest kept record is chained to
+	case c.last == nil && len(e.GetRecord()) == 0: // what the oldest kept record is chained to
 	case !bytes.Equal(seal.Link(c.last.GetHash(), e.GetRecord()), e.GetHash()):
 		return fmt.Errorf("%w: record %d, or the one before it, is not what was written", ErrChain, e.GetSequence())
 	}
@@ -57,10 +57,14 @@ func (c *AuditChain) Add(e *warrenv1.AuditEntry) error {
 	return nil
 }
 
-// End checks that the chain reaches as far as it should, and what was noted.
-func (c *AuditChain) End(head uint64) error {
+// End checks that the chain reaches as far as it should in both directions, and
+// what was noted. Keep is how many records a log does not drop.
+func (c *AuditChain) End(head, keep uint64) error {
 	if c.Last() < head {
 		return fmt.Errorf("%w: record %d is missing", ErrChain, c.Last()+1)
+	}
+	if c.First > 1 && c.Last()-c.First+1 < keep || c.First == 0 && c.Last() > 0 {
+		return fmt.Errorf("%w: the records before %d are missing", ErrChain, max(c.First, c.Last()+1))
 	}
 	for sequence := range c.known {
 		if sequence > c.Last() {

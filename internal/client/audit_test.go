@@ -28,24 +28,24 @@ func auditLog(n, dropped int) (log []*warrenv1.AuditEntry) {
 	return log
 }
 
-func check(log []*warrenv1.AuditEntry, head uint64) (*AuditChain, error) {
+func check(log []*warrenv1.AuditEntry, head, keep uint64) (*AuditChain, error) {
 	c := &AuditChain{}
 	for _, e := range log {
 		if err := c.Add(e); err != nil {
 			return c, err
 		}
 	}
-	return c, c.End(head)
+	return c, c.End(head, keep)
 }
 
 func TestAnAuditLogHolds(t *testing.T) {
 	for _, dropped := range []int{0, 1, 4} {
-		c, err := check(auditLog(6, dropped), 6)
+		c, err := check(auditLog(6, dropped), 6, 6-uint64(dropped))
 		if err != nil || c.First != uint64(dropped)+1 || c.Last() != 6 {
 			t.Errorf("%d dropped: from %d to %d, %v", dropped, c.First, c.Last(), err)
 		}
 	}
-	if c, err := check(nil, 0); err != nil || c.Last() != 0 {
+	if c, err := check(nil, 0, 6); err != nil || c.Last() != 0 {
 		t.Errorf("an empty log: %v", err)
 	}
 }
@@ -81,10 +81,12 @@ func TestABrokenAuditLogIsNoticed(t *testing.T) {
 		"the newest left out":   {0, func(l []*warrenv1.AuditEntry) []*warrenv1.AuditEntry { return l[:5] }, "record 6 is missing"},
 		"all left out":          {0, func(l []*warrenv1.AuditEntry) []*warrenv1.AuditEntry { return nil }, "record 1 is missing"},
 		"one that was cut off":  {0, func(l []*warrenv1.AuditEntry) []*warrenv1.AuditEntry { l[2].Hash = l[2].Hash[:7]; return l }, "record 3 is cut off"},
+		"more dropped than is":  {2, func(l []*warrenv1.AuditEntry) []*warrenv1.AuditEntry { l[1].Record = nil; return l[1:] }, "before 4 are missing"},
+		"all emptied":           {0, func(l []*warrenv1.AuditEntry) []*warrenv1.AuditEntry { l[5].Record = nil; return l[5:] }, "before 7 are missing"},
 		"an emptied one":        {0, func(l []*warrenv1.AuditEntry) []*warrenv1.AuditEntry { l[2].Record = nil; return l }, "record 3,"},
 		"one that came between": {0, func(l []*warrenv1.AuditEntry) []*warrenv1.AuditEntry { return slices.Insert(l, 2, l[4]) }, "record 3 is missing"},
 	} {
-		_, err := check(c.breakIt(auditLog(6, c.dropped)), 6)
+		_, err := check(c.breakIt(auditLog(6, c.dropped)), 6, 6-uint64(c.dropped))
 		if !errors.Is(err, ErrChain) || !strings.Contains(fmt.Sprint(err), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -123,7 +125,7 @@ func TestALogThatWasWrittenAnewIsNoticed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.End(6); !errors.Is(err, ErrChain) {
+	if err := c.End(6, 6); !errors.Is(err, ErrChain) {
 		t.Errorf("a log that is shorter than what was noted: %v", err)
 	}
 }

@@ -353,7 +353,9 @@ func (*GetAuditHeadRequest) Descriptor() ([]byte, []int) {
 type AuditHead struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of the newest entry; 0 before the first.
-	Sequence      uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// How many records are kept at least, once there are so many.
+	Keep          uint64 `protobuf:"varint,2,opt,name=keep,proto3" json:"keep,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -395,6 +397,13 @@ func (x *AuditHead) GetSequence() uint64 {
 	return 0
 }
 
+func (x *AuditHead) GetKeep() uint64 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
 var File_warren_v1_audit_proto protoreflect.FileDescriptor
 
 const file_warren_v1_audit_proto_rawDesc = "" +
@@ -426,9 +435,10 @@ const file_warren_v1_audit_proto_rawDesc = "" +
 	"\x04task\x18\v \x01(\tR\x04task\x12\x17\n" +
 	"\atask_id\x18\f \x01(\tR\x06taskId\x12\x18\n" +
 	"\amessage\x18\r \x01(\tR\amessage\"\x15\n" +
-	"\x13GetAuditHeadRequest\"'\n" +
+	"\x13GetAuditHeadRequest\";\n" +
 	"\tAuditHead\x12\x1a\n" +
-	"\bsequence\x18\x01 \x01(\x04R\bsequence2\xa3\x01\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x12\n" +
+	"\x04keep\x18\x02 \x01(\x04R\x04keep2\xa3\x01\n" +
 	"\x06Audits\x12J\n" +
 	"\tListAudit\x12\x1b.warren.v1.ListAuditRequest\x1a\x15.warren.v1.AuditEntry\"\a\xca\xf3\x18\x03\n" +
 	"\x01\x010\x01\x12M\n" +

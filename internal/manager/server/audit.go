@@ -43,7 +43,7 @@ func (s *Server) auditWith(ctx context.Context, tx *store.Tx, r *warrenv1.AuditR
 func (a *audits) GetAuditHead(ctx context.Context, _ *warrenv1.GetAuditHeadRequest) (head *warrenv1.AuditHead, err error) {
 	err = a.store.View(ctx, func(tx *store.ReadTx) error {
 		number, err := tx.Audit().Head()
-		head = &warrenv1.AuditHead{Sequence: number}
+		head = &warrenv1.AuditHead{Sequence: number, Keep: store.KeepAudit}
 		return err
 	})
 	return head, err
