@@ -63,8 +63,12 @@ func (c *AuditChain) End(head, keep uint64) error {
 	if c.Last() < head {
 		return fmt.Errorf("%w: record %d is missing", ErrChain, c.Last()+1)
 	}
-	if c.First > 1 && c.Last()-c.First+1 < keep || c.First == 0 && c.Last() > 0 {
-		return fmt.Errorf("%w: the records before %d are missing", ErrChain, max(c.First, c.Last()+1))
+	oldest := c.First
+	if oldest == 0 {
+		oldest = c.Last() + 1
+	}
+	if oldest > 1 && c.Last()+1-oldest < keep {
+		return fmt.Errorf("%w: the records before %d are missing", ErrChain, oldest)
 	}
 	for sequence := range c.known {
 		if sequence > c.Last() {
