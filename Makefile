@@ -102,15 +102,22 @@ test: build images lint
 ## bench: against peers and limits, all in one run of minutes; writes bench/results.txt.
 ## One of them alone: make bench BENCH=Secrets
 .PHONY: bench
-bench: build images .cache/docker/usr/sbin/dockerd
+bench: build images .cache/docker/usr/sbin/dockerd .cache/etcd/usr/bin/etcd
+	@scripts/need dnsmasq-base /usr/sbin/dnsmasq
 	$(GO) test -tags bench -timeout 30m -count 1 -v -run 'Test($(or $(BENCH),.*))$$' ./bench
 
-# Docker is unpacked, not installed: the machine is left as it was.
+# Docker and etcd are unpacked, not installed: the machine is left as it was.
 .cache/docker/usr/sbin/dockerd:
 	@scripts/need libdevmapper1.02.1 /lib/*/libdevmapper.so.1.02.1
 	@mkdir -p .cache/docker/deb
 	cd .cache/docker/deb && { apt-get download docker.io containerd runc || { apt-get update -q && apt-get download docker.io containerd runc; }; }
 	for package in .cache/docker/deb/*.deb; do dpkg-deb -x $$package .cache/docker || exit 1; done
+	@touch $@
+
+.cache/etcd/usr/bin/etcd:
+	@mkdir -p .cache/etcd/deb
+	cd .cache/etcd/deb && { apt-get download etcd-server || { apt-get update -q && apt-get download etcd-server; }; }
+	dpkg-deb -x .cache/etcd/deb/etcd-server_*.deb .cache/etcd
 	@touch $@
 
 ## clean: removes all that was built

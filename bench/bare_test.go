@@ -77,8 +77,23 @@ func (b *bare) importImage(t *testing.T) {
 // and removes it.
 func (b *bare) start(t *testing.T, id string) float64 {
 	t.Helper()
-	spec := b.like(t, id)
 	began := time.Now()
+	c := b.run(t, id)
+	took := time.Since(began)
+	b.remove(t, c)
+	return took.Seconds() * 1e3
+}
+
+// bareContainer is one of containerd's with its process.
+type bareContainer struct {
+	client.Container
+	task client.Task
+}
+
+// run makes a container and starts its process. It may be called by several at
+// once.
+func (b *bare) run(t *testing.T, id string) *bareContainer {
+	spec := b.like(t, id)
 	container, err := b.client.NewContainer(b.ctx, id,
 		client.WithImage(b.image),
 		client.WithSnapshotter(b.model.Snapshotter),
@@ -89,23 +104,30 @@ func (b *bare) start(t *testing.T, id string) float64 {
 			return nil
 		})
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return nil
 	}
 	task, err := container.NewTask(b.ctx, cio.LogFile(filepath.Join(b.dir, id, "log")))
+	if err == nil {
+		err = task.Start(b.ctx)
+	}
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := task.Start(b.ctx); err != nil {
-		t.Fatal(err)
-	}
-	took := time.Since(began)
-	if _, err := task.Delete(b.ctx, client.WithProcessKill); err != nil {
 		t.Error(err)
 	}
-	if err := container.Delete(b.ctx, client.WithSnapshotCleanup); err != nil {
+	return &bareContainer{container, task}
+}
+
+// remove ends a container's process and leaves nothing of it.
+func (b *bare) remove(t *testing.T, c *bareContainer) {
+	if c == nil {
+		return
+	}
+	if _, err := c.task.Delete(b.ctx, client.WithProcessKill); err != nil {
 		t.Error(err)
 	}
-	return took.Seconds() * 1e3
+	if err := c.Delete(b.ctx, client.WithSnapshotCleanup); err != nil {
+		t.Error(err)
+	}
 }
 
 // like returns the model's specification with directories, a network

@@ -60,7 +60,7 @@ func (p *process) end(t *testing.T) {
 func (p *process) until(t *testing.T, what string, check func() error) {
 	t.Helper()
 	err := errors.New("it ended")
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		select {
