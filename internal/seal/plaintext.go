@@ -33,7 +33,7 @@ func NewPlaintext(n int) (*Plaintext, error) {
 	if n < 0 {
 		return nil, errors.New("a secret's size cannot be negative")
 	}
-	mapped, locked, err := mapPages(n)
+	mapped, locked, err := obtain(n)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +55,9 @@ func PlaintextFrom(b []byte) (*Plaintext, error) {
 }
 
 // Bytes returns the value itself, not a copy. The slice is valid until Destroy
-// and as long as p is reachable; touching it later crashes the process, on
-// purpose. A function that does not destroy p ends with runtime.KeepAlive(p).
+// and as long as p is reachable; touching it later is a mistake that shows zeros
+// or another's value, or crashes the process. A function that does not destroy p
+// ends with runtime.KeepAlive(p).
 func (p *Plaintext) Bytes() []byte {
 	p.mem.mu.Lock()
 	defer p.mem.mu.Unlock()
@@ -92,5 +93,5 @@ func (p *Plaintext) Destroy() {
 	}
 	p.mem.gone = true
 	p.mem.cleanup.Stop()
-	p.mem.pages.release()
+	p.mem.giveBack()
 }

@@ -227,7 +227,7 @@ func TestRefusedLockIsReportedAndNoError(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		p, err := PlaintextFrom([]byte(canary))
+		p, err := NewPlaintext(2 * syscall.Getpagesize()) // no page that was locked before
 		if err != nil {
 			t.Error(err)
 			return
