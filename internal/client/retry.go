@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -50,7 +51,13 @@ func withRequestID(ctx context.Context, method string) context.Context {
 	if headers, _ := metadata.FromOutgoingContext(ctx); !mutating(method) || len(headers.Get(RequestIDKey)) > 0 {
 		return ctx
 	}
-	return metadata.AppendToOutgoingContext(ctx, RequestIDKey, rand.Text())
+	return metadata.AppendToOutgoingContext(ctx, RequestIDKey, newRequestID(time.Now()))
+}
+
+// newRequestID starts with the time, so that a manager keeps requests of one
+// time together; the rest nobody can guess.
+func newRequestID(now time.Time) string {
+	return fmt.Sprintf("%08x-%s", uint32(now.Unix()), rand.Text())
 }
 
 // repeat makes a call until a manager answers or patience ends.

@@ -141,7 +141,8 @@ func (p *pending) add(key []byte, add *storepb.Add) error {
 }
 
 func (p *pending) append(head []byte, a *storepb.Append) error {
-	last, err := p.counter(head)
+	counter := store.ListCounter(head)
+	last, err := p.counter(counter)
 	if err != nil {
 		return err
 	}
@@ -153,13 +154,18 @@ func (p *pending) append(head []byte, a *storepb.Append) error {
 	if a.GetChain() {
 		value = append(seal.Link(p.get(element(head, last)), value), value...)
 	}
-	p.setCounter(head, next)
+	p.setCounter(counter, next)
 	p.put(element(head, next), value)
-	if keep := a.GetKeep(); keep > 0 && next > keep {
+	// The old end is another page of the file: what goes there goes together.
+	if keep := a.GetKeep(); keep > 0 && next > keep && next%max(keep/dropParts, 1) == 0 {
 		p.drop(head, next-keep, a.GetChain())
 	}
 	return nil
 }
+
+// dropParts: a list grows by that part of what it keeps before its old end is
+// cut.
+const dropParts = 128
 
 // drop deletes the elements up to and including number last; of a chain it
 // leaves that one's hash, without which the next could not be checked.
@@ -173,8 +179,7 @@ func (p *pending) drop(head []byte, last uint64, chained bool) {
 	p.dropThrough(head, last)
 }
 
-// dropThrough deletes the elements up to and including number last. There is
-// one at most, unless keep was lowered.
+// dropThrough deletes the elements up to and including number last.
 func (p *pending) dropThrough(head []byte, last uint64) {
 	first := element(head, 0)
 	cursor := p.state.Cursor()

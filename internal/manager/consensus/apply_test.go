@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -166,12 +167,41 @@ func TestAppendKeepsTheNewest(t *testing.T) {
 	defer v.Close()
 	var got []string
 	for key, value := range v.Scan([]byte("event/")) {
-		if len(key) > len("event/") {
+		if len(key) > len("event/")+1 { // not the counter
 			got = append(got, string(value)+string('0'+rune(key[len(key)-1])))
 		}
 	}
 	if len(got) != 2 || got[0] != "e5" || got[1] != "f6" {
 		t.Errorf("kept %v", got)
+	}
+}
+
+func TestALongListIsCutManyAtATime(t *testing.T) {
+	t.Parallel()
+	m := newTestMachine(t)
+	const keep = 4 * dropParts
+	var ops []*storepb.Operation
+	for range keep + 7 {
+		ops = append(ops, appendTo("event/", "x", false, keep))
+	}
+	count := func() (n int) {
+		v, err := m.view()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Close()
+		for range v.Scan([]byte("event/")) {
+			n++
+		}
+		return n - 1 // the counter
+	}
+	for range 3 {
+		if err := apply(t, m, marshal(t, operations(ops...))); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(); n < keep || n >= keep+4 {
+			t.Errorf("%d are kept, and %d was asked for", n, keep)
+		}
 	}
 }
 
@@ -216,9 +246,10 @@ func TestMalformedEntriesAreRefused(t *testing.T) {
 		"a long key":  marshal(t, put(string(long), "x")),
 		"no kind":     marshal(t, operations(&storepb.Operation{Key: []byte("a")})),
 		"no counter":  marshal(t, operations(add("text/a", 1, 9))),
-		"no list":     marshal(t, operations(appendTo("text/a", "x", false, 0))),
+		"no list":     marshal(t, operations(appendTo("text/", "x", false, 0))),
 	} {
-		if err := apply(t, m, marshal(t, put("text/a", "no number"))); err != nil {
+		if err := apply(t, m, marshal(t, &storepb.Transaction{Operations: slices.Concat(
+			put("text/a", "no number").Operations, put(string(store.ListCounter([]byte("text/"))), "no number").Operations)})); err != nil {
 			t.Fatal(err)
 		}
 		if err := apply(t, m, data); !errors.Is(err, store.ErrMalformed) {
@@ -304,8 +335,8 @@ func TestAChainThatDropsElementsCanStillBeChecked(t *testing.T) {
 	defer v.Close()
 	kept := 0
 	for key, stored := range v.Scan([]byte("audit/")) {
-		if len(key) == len("audit/") {
-			continue
+		if len(key) == len("audit/")+1 {
+			continue // the counter
 		}
 		if number := key[len(key)-1]; number < 5 || !bytes.Equal(stored, want[number]) {
 			t.Errorf("element %d is %q, want %q", number, stored, want[number])

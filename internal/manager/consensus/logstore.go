@@ -9,7 +9,9 @@ import (
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/metadb"
+	"github.com/hashicorp/raft-wal/segment"
 )
 
 // logStore is Raft's log and votes, in a raft-wal that is opened again after a
@@ -49,7 +51,8 @@ func openLog(dir string, segment int, log *slog.Logger) (*logStore, error) {
 
 func (l *logStore) open() error {
 	l.meta = &metadb.BoltMetaDB{}
-	w, err := wal.Open(l.dir, wal.WithMetaStore(l.meta), wal.WithSegmentSize(l.segment), wal.WithLogger(raftLogger(l.log)))
+	w, err := wal.Open(l.dir, wal.WithMetaStore(l.meta), wal.WithSegmentSize(l.segment), wal.WithLogger(raftLogger(l.log)),
+		wal.WithSegmentFiler(segment.NewFiler(l.dir, logFiles{fs.New()})))
 	if err != nil {
 		return errors.Join(err, l.meta.Close())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	"google.golang.org/grpc/metadata"
 
@@ -34,8 +35,20 @@ func withRequestID(ctx context.Context, method string, caller Caller) (context.C
 		sum := sha256.Sum256([]byte(part))
 		h.Write(sum[:])
 	}
-	whole := hex.EncodeToString(h.Sum(nil))
+	whole := requestTime(id) + "-" + hex.EncodeToString(h.Sum(nil))
 	return context.WithValue(store.WithRequest(ctx, whole), requestKey{}, whole), nil
+}
+
+// requestTime is the time that an ID starts with, as its client saw it: it says
+// where the request's row stands, so that those of one time are neighbours, and
+// nothing more.
+func requestTime(id string) string {
+	const none = "00000000"
+	stamp, _, ok := strings.Cut(id, "-")
+	if _, err := hex.DecodeString(stamp); !ok || err != nil || len(stamp) != len(none) {
+		return none
+	}
+	return strings.ToLower(stamp)
 }
 
 type requestKey struct{}

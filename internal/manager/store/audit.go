@@ -12,7 +12,7 @@ import (
 	"github.com/cuemby/warren/internal/seal"
 )
 
-// TableAudit is the audit log. Watchers see one key, "", change.
+// TableAudit is the audit log. Its keys say nothing to watchers.
 const TableAudit Table = "audit"
 
 // KeepAudit is how many records are kept; the oldest go first. A record takes
@@ -36,7 +36,7 @@ func (tx *Tx) Audit() AuditTx { return AuditTx{Audit{&tx.ReadTx}, tx} }
 
 // Head is the number of the newest entry, 0 before the first.
 func (a Audit) Head() (uint64, error) {
-	row, version := a.tx.snapshot.Get([]byte(TableAudit.prefix(nil)))
+	row, version := a.tx.snapshot.Get(ListCounter([]byte(TableAudit.prefix(nil))))
 	switch {
 	case version == 0:
 		return 0, nil

@@ -42,12 +42,12 @@
 //	task.node/<node>/<ns>/<task>              index of the above
 //	taskstatus/<ns>/<id>                      TaskStatus
 //	registry/<host>                           Registry
-//	event/                                    number of the last event
 //	event/<number, 8 bytes big endian>        Event
-//	audit/                                    number of the last entry
+//	event/<byte 255>                          number of the last event
 //	audit/<number, 8 bytes big endian>        its hash, 32 bytes, and AuditRecord;
 //	                                          see seal.Link
-//	request/<id>                              Request
+//	audit/<byte 255>                          number of the last entry
+//	request/<seconds, 8 hex digits>-<id>      Request, by when its client made it
 //	name/<kind>/<ns>/<name>                   ID of the object of that name
 //
 // What a node observed (…status) is apart from what was asked for, so that a

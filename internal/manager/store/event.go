@@ -11,7 +11,7 @@ import (
 	"github.com/cuemby/warren/internal/manager/store/storepb"
 )
 
-// TableEvents is the list of what happened. Watchers see one key, "", change.
+// TableEvents is the list of what happened. Its keys say nothing to watchers.
 const TableEvents Table = "event"
 
 // KeepEvents is how many events are kept; the oldest go first.
@@ -40,6 +40,9 @@ func (e Events) After(sequence uint64) iter.Seq[*warrenv1.Event] {
 		head := []byte(TableEvents.prefix(nil))
 		from := binary.BigEndian.AppendUint64(head, sequence+1)
 		for key, raw := range e.tx.snapshot.Seek(head, from) {
+			if len(key) != len(from) {
+				continue // the counter
+			}
 			event := &warrenv1.Event{}
 			if err := proto.Unmarshal(raw, event); err != nil {
 				e.tx.fail(fmt.Errorf("event %x cannot be read: %w", key[len(head):], err))

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -43,3 +44,8 @@ func splitKey(raw string) (Table, Key) {
 	t, k, _ := strings.Cut(raw, "/")
 	return Table(t), Key(k)
 }
+
+// ListCounter is the row with the number of a list's last element: below the
+// list's key and after all its elements, so that appending finds both in one
+// page of the file.
+func ListCounter(list []byte) []byte { return append(slices.Clip(list), 0xff) }

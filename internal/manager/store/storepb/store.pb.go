@@ -319,10 +319,10 @@ func (x *Add) GetLimit() uint64 {
 }
 
 // Append writes its value under key + a sequence number that counts up from 1
-// (8 bytes big endian), kept under the key itself. With chain set the stored
+// (8 bytes big endian), kept under key + 0xff. With chain set the stored
 // value is SHA-256(previous hash, value) followed by the value, so that a
 // missing or edited entry shows. Entries beyond keep are dropped from the old
-// end; 0 keeps all. Of the newest dropped one of a chain the hash stays, which
+// end, many at a time when keep is large; 0 keeps all. Of the newest dropped one of a chain the hash stays, which
 // the oldest kept one is chained to.
 type Append struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
