@@ -44,15 +44,18 @@ func startNode(t *testing.T) *node {
 
 func (n *node) home() string   { return filepath.Join(n.dir, "home") }
 func (n *node) runDir() string { return filepath.Join(n.dir, "run") }
+func (n *node) socket() string { return "unix://" + filepath.Join(n.runDir(), "warren.sock") }
 
 func (n *node) env() []string {
 	return []string{"HOME=" + n.home(), "SUDO_USER=", "WARREN_MANAGER=" + n.address}
 }
 
-// dial opens a connection of its own.
-func (n *node) dial(t *testing.T) *client.Client {
+// dial opens a connection of its own, as from another machine.
+func (n *node) dial(t *testing.T) *client.Client { return n.dialAt(t, n.address) }
+
+func (n *node) dialAt(t *testing.T, address string) *client.Client {
 	t.Helper()
-	c, err := client.Dial(t.Context(), client.Options{Manager: n.address, Home: n.home()})
+	c, err := client.Dial(t.Context(), client.Options{Manager: address, Home: n.home()})
 	if err != nil {
 		t.Fatal(err)
 	}
