@@ -89,9 +89,7 @@ their data is and secrets that are never on a disk in the clear.`
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetUsageTemplate(usageTemplate)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &command.Usage{Message: err.Error(), Hint: cmd.CommandPath() + " --help"}
-	})
+	root.SetFlagErrorFunc(command.FlagError)
 	root.PersistentFlags().StringVar(&s.Manager, "manager", os.Getenv(client.AddressVariable),
 		"`ADDRESS` of the manager to ask, or of several, with commas: HOST:PORT or unix:///PATH (default: $"+client.AddressVariable+", then "+client.DefaultSocket+", then "+client.DefaultAddress+")")
 	root.PersistentFlags().BoolVar(&s.Stale, "stale", false, "let the asked manager answer from what it has, which may be behind; works without a leader")
