@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -26,7 +27,8 @@ type Vault interface {
 // another node: a worker learns nothing by trying.
 var errNotAssigned = status.Error(codes.PermissionDenied, "this task is not assigned to this node")
 
-// FetchSecrets gives the values that a task pins to the node that runs it.
+// FetchSecrets gives the values that a task pins, or those of them that are
+// asked for, to the node that runs it.
 func (d *Dispatcher) FetchSecrets(r *warrenv1.FetchSecretsRequest, stream grpc.ServerStreamingServer[warrenv1.FetchedSecret]) error {
 	ctx := stream.Context()
 	t, nodeID, task, err := d.assigned(ctx, r.GetTaskId())
@@ -36,6 +38,9 @@ func (d *Dispatcher) FetchSecrets(r *warrenv1.FetchSecretsRequest, stream grpc.S
 	to := vault.Recipient{NodeID: nodeID, TaskID: r.GetTaskId(), SealingKey: r.GetSealingKey()}
 	out := &handful{term: t, nodeID: nodeID, task: task, stream: stream}
 	for _, pin := range task.GetSecrets() {
+		if len(r.GetTargets()) > 0 && !slices.Contains(r.GetTargets(), pin.GetTarget()) {
+			continue
+		}
 		o := vault.Object{
 			Kind: vault.Secret, Namespace: task.GetMeta().GetNamespace(),
 			ID: pin.GetSecretId(), Name: pin.GetSecret(), Version: pin.GetVersion(),

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
-	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/worker/network"
 	"github.com/cuemby/warren/internal/worker/runtime"
 	"github.com/cuemby/warren/internal/worker/secretfs"
@@ -29,7 +28,7 @@ type Dialer func(ctx context.Context) (*grpc.ClientConn, error)
 // secretfs implements it, and says what its methods promise.
 type Secrets interface {
 	Mount(taskID string, capacity uint64) (dir string, err error)
-	Write(taskID string, file secretfs.File, value *seal.Plaintext) error
+	Write(taskID string, file secretfs.File, values ...secretfs.Value) error
 	Remove(taskID, target string) error
 	Wipe(taskID string) error
 }

@@ -22,8 +22,9 @@ const (
 )
 
 // checkHealth checks a running container until ctx ends, and then returns "",
-// or until it is unhealthy, and then returns why.
-func (t *task) checkHealth(ctx context.Context, check *warrenv1.HealthCheck) (unhealthy string) {
+// or until it is unhealthy, and then returns why; or until it is healthy, when
+// something has to be done about that.
+func (t *task) checkHealth(ctx context.Context, check *warrenv1.HealthCheck, want *warrenv1.Task) (unhealthy string) {
 	check = proto.CloneOf(check)
 	spec.DefaultHealth(check) // made before there were defaults, or by another version
 	if t.status.Load().GetHealth() == warrenv1.Health_HEALTH_UNSPECIFIED {
@@ -38,6 +39,9 @@ func (t *task) checkHealth(ctx context.Context, check *warrenv1.HealthCheck) (un
 		if err == nil {
 			failures = 0
 			t.health(warrenv1.Health_HEALTH_HEALTHY, "")
+			if t.unmountDue(want) {
+				return ""
+			}
 			continue
 		}
 		failures++

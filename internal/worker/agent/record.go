@@ -30,6 +30,10 @@ type progress struct {
 	Volumes map[string]identity `json:"volumes,omitempty"`
 	// Secrets that lie in the task's secret directory. Names only.
 	Secrets []delivered `json:"secrets,omitempty"`
+	// Signals that are due for secrets that were replaced: SIGHUP.
+	Signals []string `json:"signals,omitempty"`
+	// Unmounted: the container lost its secrets when it was healthy.
+	Unmounted bool `json:"unmounted,omitempty"`
 }
 
 // record returns what is known of a task; both are empty for a new one.

@@ -3,12 +3,9 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
-	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/worker/runtime"
 	"github.com/cuemby/warren/internal/worker/secretfs"
 )
@@ -24,7 +21,8 @@ type delivered struct {
 }
 
 // secretHook has the values of the task's pins in memory. They stay there
-// while a container is restarted in place, so that this needs no manager.
+// while a container is restarted in place, so that this needs no manager;
+// unless the container lost them once it was healthy.
 type secretHook struct{}
 
 func (secretHook) prepare(ctx context.Context, t *task, want *warrenv1.Task) error {
@@ -38,30 +36,49 @@ func (secretHook) prepare(ctx context.Context, t *task, want *warrenv1.Task) err
 		return err
 	}
 	t.ready.secrets = &runtime.Mount{Source: dir, Target: secretsPath, ReadOnly: true}
-	var there []delivered
-	for _, pin := range pins {
-		there = append(there, deliveredAs(pin))
+	there := slices.Clone(t.progress.Secrets)
+	err = t.a.deliver(ctx, t.id, missing(pins, there), func(pin *warrenv1.SecretPin) { there = append(there, deliveredAs(pin)) })
+	t.ready.delivered = inOrder(pins, there)
+	if errors.Is(err, noManager) && t.progress.Unmounted {
+		return waiting("its secrets were unmounted once it was healthy, and no manager answers to send them again")
 	}
-	if slices.Equal(there, t.progress.Secrets) {
-		return nil
-	}
-	if err := t.a.deliver(ctx, t.id, pins); err != nil {
-		return err
-	}
-	t.ready.delivered = there
-	return nil
+	return err
 }
 
 func (secretHook) undo(_ context.Context, t *task, _ *warrenv1.Task) error {
 	if err := t.a.secrets.Wipe(t.id); err != nil {
 		return err
 	}
-	t.progress.Secrets = nil
+	t.progress.Secrets, t.progress.Unmounted = nil, false
 	return nil
 }
 
 func deliveredAs(pin *warrenv1.SecretPin) delivered {
 	return delivered{ID: pin.GetSecretId(), Version: pin.GetVersion(), Target: pin.GetTarget()}
+}
+
+// inOrder keeps of what was delivered the last of each target, in the order of
+// the pins.
+func inOrder(pins []*warrenv1.SecretPin, all []delivered) (out []delivered) {
+	for _, pin := range pins {
+		for _, d := range slices.Backward(all) {
+			if d.Target == pin.GetTarget() {
+				out = append(out, d)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// missing are the pins whose version is not there.
+func missing(pins []*warrenv1.SecretPin, there []delivered) (out []*warrenv1.SecretPin) {
+	for _, pin := range pins {
+		if !slices.Contains(there, deliveredAs(pin)) {
+			out = append(out, pin)
+		}
+	}
+	return out
 }
 
 // secretSpace is how many bytes of memory the values of pins need. A pin knows
@@ -77,82 +94,23 @@ func secretSpace(pins []*warrenv1.SecretPin) uint64 {
 	return secretfs.Capacity(sizes...)
 }
 
-// deliver fetches the values of a task's pins, sealed to a key that is made
-// for this call alone, and writes each as soon as it is opened.
-func (a *Agent) deliver(ctx context.Context, taskID string, pins []*warrenv1.SecretPin) error {
-	m, err := a.link.manager()
-	if err != nil {
-		return waiting("its secrets are not on this node, and no manager answers to send them")
+// inPlace tells the manager what the container sees.
+func (t *task) inPlace(s *warrenv1.TaskStatus) {
+	s.Secrets = nil
+	for _, d := range t.progress.Secrets {
+		s.Secrets = append(s.Secrets, &warrenv1.SecretInPlace{SecretId: d.ID, Version: d.Version})
 	}
-	key, err := seal.GenerateEnvelopeKey()
-	if err != nil {
-		return err
-	}
-	defer key.Destroy()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := m.client.FetchSecrets(ctx, &warrenv1.FetchSecretsRequest{TaskId: taskID, SealingKey: key.PublicKey()})
-	if err != nil {
-		return fmt.Errorf("fetch secrets: %w", err)
-	}
-	for _, pin := range pins {
-		fetched, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return fmt.Errorf("fetch secrets: the manager did not send %s", pin.GetSecret())
-		}
-		if err != nil {
-			return fmt.Errorf("fetch secret %s: %w", pin.GetSecret(), err)
-		}
-		if fetched.GetSecretId() != pin.GetSecretId() || fetched.GetVersion() != pin.GetVersion() {
-			return fmt.Errorf("fetch secret %s: the manager sent %s, version %d, instead of version %d",
-				pin.GetSecret(), fetched.GetSecretId(), fetched.GetVersion(), pin.GetVersion())
-		}
-		if got := itemKeys(fetched.GetItems()); !slices.Equal(got, pinnedKeys(pin)) {
-			return fmt.Errorf("fetch secret %s: the manager sent the keys %q instead of %q", pin.GetSecret(), got, pinnedKeys(pin))
-		}
-		for _, item := range fetched.GetItems() {
-			info := seal.ToTaskInfo(m.clusterID, m.nodeID, taskID, pin.GetSecretId(), pin.GetVersion(), item.GetKey())
-			if err := a.deliverItem(key, info, taskID, pin, item); err != nil {
-				return fmt.Errorf("secret %s: %w", pin.GetSecret(), err)
-			}
-		}
-	}
-	return nil
-}
-
-// pinnedKeys are the keys of the items that make a pin's value, sorted: one
-// item without a key where the secret is a single value.
-func pinnedKeys(pin *warrenv1.SecretPin) []string {
-	if len(pin.GetKeys()) == 0 {
-		return []string{""}
-	}
-	return slices.Sorted(slices.Values(pin.GetKeys()))
-}
-
-func itemKeys(items []*warrenv1.SealedItem) []string {
-	var keys []string
-	for _, item := range items {
-		keys = append(keys, item.GetKey())
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-func (a *Agent) deliverItem(key *seal.EnvelopeKey, info []byte, taskID string, pin *warrenv1.SecretPin, item *warrenv1.SealedItem) error {
-	value, err := key.Open(info, item.GetCiphertext())
-	if err != nil {
-		return err
-	}
-	defer value.Destroy()
-	return a.secrets.Write(taskID, secretfs.File{Target: pin.GetTarget(), Key: item.GetKey(), Mode: secretfs.DefaultMode}, value)
 }
 
 // dropSecrets takes what is pinned no longer out of the task's directory, also
-// under its running container.
+// under its running container. Another version of the same secret takes its
+// place instead: see freshen.
 func (t *task) dropSecrets(want *warrenv1.Task) error {
 	for i := len(t.progress.Secrets) - 1; i >= 0; i-- {
 		d := t.progress.Secrets[i]
-		if slices.ContainsFunc(want.GetSecrets(), func(pin *warrenv1.SecretPin) bool { return deliveredAs(pin) == d }) {
+		if slices.ContainsFunc(want.GetSecrets(), func(pin *warrenv1.SecretPin) bool {
+			return pin.GetSecretId() == d.ID && pin.GetTarget() == d.Target
+		}) {
 			continue
 		}
 		if err := t.a.secrets.Remove(t.id, d.Target); err != nil {
@@ -160,6 +118,9 @@ func (t *task) dropSecrets(want *warrenv1.Task) error {
 		}
 		t.progress.Secrets = slices.Delete(slices.Clone(t.progress.Secrets), i, i+1)
 		t.log.Info("a secret was taken from the task", "secret", d.ID)
+		if t.progress.Running {
+			t.report(t.inPlace)
+		}
 		t.save()
 	}
 	return nil

@@ -63,6 +63,9 @@ func (t *task) start(ctx context.Context, want *warrenv1.Task) outcome {
 		case ctx.Err() != nil:
 			return outcome{verdict: done}
 		case errors.As(err, &what):
+			if t.status.Load().GetMessage() != what.Error() {
+				t.log.Info("the task waits", "why", what)
+			}
 			t.state(warrenv1.TaskState_TASK_STATE_PREPARING, what.Error())
 			return outcome{verdict: wait}
 		default:
@@ -97,6 +100,7 @@ func (t *task) timed(ctx context.Context, h hook, want *warrenv1.Task) error {
 func (t *task) started(want *warrenv1.Task) {
 	t.progress.Running = true
 	t.progress.Volumes = t.ready.identities
+	t.progress.Signals, t.progress.Unmounted = nil, false
 	t.report(func(s *warrenv1.TaskStatus) {
 		if s.StartedAt != nil {
 			s.Restarts++
@@ -107,6 +111,7 @@ func (t *task) started(want *warrenv1.Task) {
 		}
 		s.StartedAt = timestamppb.New(time.Now())
 		s.ImageDigest = t.ready.image.Digest
+		t.inPlace(s)
 		s.Address = ""
 		if t.ready.endpoint.Address.IsValid() {
 			s.Address = t.ready.endpoint.Address.String()

@@ -32,7 +32,9 @@ type task struct {
 	// lacksImage: the last try ended at the image; hurry, when images came in,
 	// then cuts the wait short.
 	lacksImage bool
-	hurry      atomic.Bool
+	// stale counts failures in a row to give a running container new secrets.
+	stale int
+	hurry atomic.Bool
 }
 
 func newTask(a *Agent, want *warrenv1.Task) *task {
@@ -88,7 +90,7 @@ func (t *task) step(ctx context.Context) outcome {
 	case t.progress.Running && t.progress.Unhealthy != "":
 		return t.replace(ctx, want)
 	case t.progress.Running:
-		return t.watch(ctx, want)
+		return t.watch(ctx, want, t.freshen(ctx, want))
 	default:
 		return t.start(ctx, want)
 	}
@@ -101,6 +103,7 @@ func (t *task) report(change func(*warrenv1.TaskStatus)) {
 	change(status)
 	if status.GetState() != warrenv1.TaskState_TASK_STATE_RUNNING {
 		status.Health, status.HealthMessage = warrenv1.Health_HEALTH_UNSPECIFIED, ""
+		status.Secrets = nil
 	}
 	if proto.Equal(old, status) {
 		return

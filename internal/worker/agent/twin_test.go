@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/worker/network"
 	"github.com/cuemby/warren/internal/worker/runtime"
 	"github.com/cuemby/warren/internal/worker/secretfs"
@@ -170,7 +169,7 @@ func (m *machine) Start(_ context.Context, id string) error {
 
 func (m *machine) Signal(_ context.Context, id string, s syscall.Signal) error {
 	m.add("signal %s %v", id, s)
-	if s == syscall.SIGKILL || !m.deaf {
+	if s != syscall.SIGHUP && (s == syscall.SIGKILL || !m.deaf) {
 		m.end(id, 128+int(s))
 	}
 	return nil
@@ -325,7 +324,8 @@ func (w *wires) Restore(_ context.Context, live []string) error {
 // drawer is the twin of secretfs on a plain directory.
 type drawer struct {
 	*journal
-	dir string
+	dir  string
+	full bool // nothing fits any more
 }
 
 func (d *drawer) open(live []string) (Secrets, error) {
@@ -348,13 +348,25 @@ func (d *drawer) Mount(taskID string, _ uint64) (string, error) {
 	return dir, os.MkdirAll(dir, 0o700)
 }
 
-func (d *drawer) Write(taskID string, f secretfs.File, value *seal.Plaintext) error {
+func (d *drawer) Write(taskID string, f secretfs.File, values ...secretfs.Value) error {
 	d.add("write %s %s", taskID, f.Target)
-	path := filepath.Join(d.dir, taskID, f.Target, f.Key)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if d.full {
+		return secretfs.ErrFull
+	}
+	target := filepath.Join(d.dir, taskID, f.Target)
+	if err := os.RemoveAll(target); err != nil {
 		return err
 	}
-	return os.WriteFile(path, value.Bytes(), 0o600)
+	for _, v := range values {
+		path := filepath.Join(target, v.Key)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, v.Bytes(), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *drawer) Remove(taskID, target string) error {

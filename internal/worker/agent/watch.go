@@ -11,15 +11,20 @@ import (
 )
 
 // watch waits for the end of the container's process, and has its health
-// checked meanwhile.
-func (t *task) watch(ctx context.Context, want *warrenv1.Task) outcome {
+// checked meanwhile; but only until the given time has passed, if that is not
+// 0.
+func (t *task) watch(ctx context.Context, want *warrenv1.Task, limit time.Duration) outcome {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if limit > 0 {
+		late := time.AfterFunc(limit, cancel)
+		defer late.Stop()
+	}
 	var unhealthy string
 	var checks sync.WaitGroup
 	if check := want.GetContainer().GetHealth(); check != nil {
 		checks.Go(func() {
-			if unhealthy = t.checkHealth(ctx, check); unhealthy != "" {
+			if unhealthy = t.checkHealth(ctx, check, want); unhealthy != "" || t.unmountDue(want) {
 				cancel()
 			}
 		})

@@ -19,7 +19,7 @@ func BenchmarkMountWriteWipe(b *testing.B) {
 		if _, err := f.Mount("task", Capacity(1<<10)); err != nil {
 			b.Fatal(err)
 		}
-		if err := f.Write("task", File{Target: "a"}, p); err != nil {
+		if err := f.Write("task", File{Target: "a"}, Value{Plaintext: p}); err != nil {
 			b.Fatal(err)
 		}
 		if err := f.Wipe("task"); err != nil {

@@ -86,7 +86,8 @@ func Open(root string, live []string, log *slog.Logger) (*FS, error) {
 
 // Mount gives a task its memory filesystem, at most capacity bytes large (see
 // Capacity), and returns the directory to bind to /run/secrets. A task that
-// has one keeps it, with its size and what is in it.
+// has one keeps it with what is in it, and it grows to hold as many bytes more:
+// its secrets may all be replaced by larger ones.
 func (f *FS) Mount(taskID string, capacity uint64) (dir string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,16 +106,22 @@ func (f *FS) mount(taskID string, capacity uint64) error {
 		return err
 	}
 	m, err := f.task(taskID)
-	if errors.Is(err, ErrNotMounted) {
+	switch {
+	case errors.Is(err, ErrNotMounted):
 		if err := mountMemory(path, f.kinds, capacity); err != nil {
 			return err
 		}
-		m, err = f.task(taskID)
-	}
-	if err != nil {
+		if m, err = f.task(taskID); err != nil {
+			return err
+		}
+		m.capacity = capacity
+	case err != nil:
 		return err
+	default:
+		if err := m.grow(capacity); err != nil {
+			return err
+		}
 	}
-	m.capacity = capacity
 	return m.layOut()
 }
 

@@ -78,9 +78,26 @@ func mount(t *testing.T, f *FS, task string, sizes ...uint64) string {
 
 func write(t *testing.T, f *FS, task string, file File, value string) {
 	t.Helper()
-	if err := f.Write(task, file, plaintext(t, value)); err != nil {
+	if err := f.Write(task, file, only(plaintext(t, value))); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func only(p *seal.Plaintext) Value { return Value{Plaintext: p} }
+
+// writeKeys writes a secret of several values, given as key, value, key, value.
+func writeKeys(t *testing.T, f *FS, task string, file File, pairs ...string) {
+	t.Helper()
+	if err := f.Write(task, file, several(t, pairs...)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func several(t *testing.T, pairs ...string) (values []Value) {
+	for i := 0; i < len(pairs); i += 2 {
+		values = append(values, Value{pairs[i], plaintext(t, pairs[i+1])})
+	}
+	return values
 }
 
 func mustRead(t *testing.T, path, want string) {
@@ -119,8 +136,7 @@ func TestFilesHoldExactBytesAndAreReadableByOtherUsers(t *testing.T) {
 		binary := "\x00\xff\n\r line\x00"
 		write(t, f, "task", File{Target: "db-password"}, binary)
 		write(t, f, "task", File{Target: "pg/password"}, "nested")
-		write(t, f, "task", File{Target: "tls", Key: "cert"}, "c")
-		write(t, f, "task", File{Target: "tls", Key: "key", Mode: 0o400, UID: 999, GID: 998}, "k")
+		writeKeys(t, f, "task", File{Target: "tls", Mode: 0o400, UID: 999, GID: 998}, "cert", "c", "key", "k")
 		write(t, f, "task", File{Target: "empty"}, "")
 		mustRead(t, filepath.Join(dir, "db-password"), binary)
 		mustRead(t, filepath.Join(dir, "pg/password"), "nested")
@@ -128,7 +144,7 @@ func TestFilesHoldExactBytesAndAreReadableByOtherUsers(t *testing.T) {
 		mustRead(t, filepath.Join(dir, "empty"), "")
 
 		for path, want := range map[string]fs.FileMode{
-			"": 0o555, "db-password": 0o444, "pg": 0o555, "pg/password": 0o444, "tls/key": 0o400,
+			"": 0o555, "db-password": 0o444, "pg": 0o555, "pg/password": 0o444, "tls": 0o555, "tls/key": 0o400,
 		} {
 			info, err := os.Stat(filepath.Join(dir, path))
 			if err != nil || info.Mode().Perm() != want {
@@ -219,11 +235,90 @@ func TestReaderOfAReplacedFileKeepsTheOldValueAndOfARemovedOneReadsZeros(t *test
 	})
 }
 
+// A reader that looks all the time sees the files of one value together, and
+// never none, whatever becomes of what.
+func TestSeveralFilesAreReplacedTogether(t *testing.T) {
+	eachKind(t, func(t *testing.T, f *FS) {
+		dir := filepath.Join(mount(t, f, "task", 1<<20), "tls") // what is still read takes room
+		writeKeys(t, f, "task", File{Target: "tls"}, "cert", "0", "key", "0")
+		stop := make(chan struct{})
+		var reader sync.WaitGroup
+		reader.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				opened, err := os.OpenRoot(dir)
+				if err != nil {
+					t.Errorf("for a moment nothing was there: %v", err)
+					return
+				}
+				cert, err1 := opened.ReadFile("cert")
+				key, err2 := opened.ReadFile("key")
+				opened.Close()
+				// The old directory may be emptied while it is read.
+				if err1 == nil && err2 == nil && string(cert) != string(key) {
+					t.Errorf("cert %q with key %q", cert, key)
+					return
+				}
+			}
+		})
+		for i := range 300 {
+			v := fmt.Sprint(i)
+			writeKeys(t, f, "task", File{Target: "tls"}, "cert", v, "key", v)
+		}
+		close(stop)
+		reader.Wait()
+		if names := readDir(t, filepath.Join(f.root, "task", stagingDir)); len(names) != 0 {
+			t.Errorf("left in staging: %v", names)
+		}
+	})
+}
+
+func TestAFileBecomesADirectoryAndBack(t *testing.T) {
+	eachKind(t, func(t *testing.T, f *FS) {
+		dir := mount(t, f, "task", 10, 10, 10)
+		write(t, f, "task", File{Target: "db"}, "one")
+		writeKeys(t, f, "task", File{Target: "db"}, "user", "ann", "password", "two")
+		mustRead(t, filepath.Join(dir, "db/password"), "two")
+		writeKeys(t, f, "task", File{Target: "db"}, "token", "three")
+		if got := readDir(t, filepath.Join(dir, "db")); len(got) != 1 {
+			t.Errorf("a key that is no more is still there: %v", got)
+		}
+		write(t, f, "task", File{Target: "db"}, "four")
+		mustRead(t, filepath.Join(dir, "db"), "four")
+	})
+}
+
+func TestMountAgainMakesRoomForMore(t *testing.T) {
+	eachKind(t, func(t *testing.T, f *FS) {
+		dir := mount(t, f, "task", 10)
+		write(t, f, "task", File{Target: "a"}, "small")
+		large := strings.Repeat("x", 1<<20)
+		if err := f.Write("task", File{Target: "a"}, only(plaintext(t, large))); !errors.Is(err, ErrFull) {
+			t.Fatalf("a value that is too large: %v", err)
+		}
+		mustRead(t, filepath.Join(dir, "a"), "small")
+		for range 3 { // and no more each time
+			mount(t, f, "task", 1<<20)
+			write(t, f, "task", File{Target: "a"}, large)
+		}
+		mustRead(t, filepath.Join(dir, "a"), large)
+		for i := range 8 {
+			if err := f.Write("task", File{Target: fmt.Sprint(i)}, only(plaintext(t, large))); errors.Is(err, ErrFull) {
+				return
+			}
+		}
+		t.Error("it grew without bounds")
+	})
+}
+
 func TestRemoveTakesAllKeysAndEmptyDirectories(t *testing.T) {
 	eachKind(t, func(t *testing.T, f *FS) {
 		dir := mount(t, f, "task", 10, 10, 10, 10)
-		write(t, f, "task", File{Target: "tls", Key: "cert"}, "c")
-		write(t, f, "task", File{Target: "tls", Key: "key"}, "k")
+		writeKeys(t, f, "task", File{Target: "tls"}, "cert", "c", "key", "k")
 		write(t, f, "task", File{Target: "app/a/one"}, "1")
 		write(t, f, "task", File{Target: "app/two"}, "2")
 		for _, target := range []string{"tls", "app/a/one", "never-there"} {
@@ -253,18 +348,18 @@ func TestHundredSecretsOfOneMegabyteFitExactly(t *testing.T) {
 		dir := mount(t, f, "task", sizes...)
 		p := plaintext(t, strings.Repeat("s", size))
 		for i := range sizes {
-			if err := f.Write("task", File{Target: fmt.Sprintf("secret-%d", i)}, p); err != nil {
+			if err := f.Write("task", File{Target: fmt.Sprintf("secret-%d", i)}, only(p)); err != nil {
 				t.Fatalf("secret %d: %v", i, err)
 			}
 		}
-		if err := f.Write("task", File{Target: "secret-7"}, p); err != nil {
+		if err := f.Write("task", File{Target: "secret-7"}, only(p)); err != nil {
 			t.Fatalf("replace one: %v", err)
 		}
 		write(t, f, "task", File{Target: "the-spare"}, strings.Repeat("s", size))
-		if err := f.Write("task", File{Target: "too-much"}, plaintext(t, "x")); !errors.Is(err, ErrFull) {
+		if err := f.Write("task", File{Target: "too-much"}, only(plaintext(t, "x"))); !errors.Is(err, ErrFull) {
 			t.Fatalf("a byte more than fits: %v", err)
 		}
-		if err := f.Write("task", File{Target: "secret-7"}, p); !errors.Is(err, ErrFull) {
+		if err := f.Write("task", File{Target: "secret-7"}, only(p)); !errors.Is(err, ErrFull) {
 			t.Fatalf("a replacement that does not fit: %v", err)
 		}
 		info, err := os.Stat(filepath.Join(dir, "secret-7"))
@@ -348,7 +443,7 @@ func TestWipeIsIdempotentAndEmptiesWhatIsStillBound(t *testing.T) {
 		if got := readDir(t, f.root); len(got) != 0 {
 			t.Errorf("left: %v", got)
 		}
-		if err := f.Write("task", File{Target: "a"}, plaintext(t, "x")); !errors.Is(err, ErrNotMounted) {
+		if err := f.Write("task", File{Target: "a"}, only(plaintext(t, "x"))); !errors.Is(err, ErrNotMounted) {
 			t.Errorf("writing after the wipe: %v", err)
 		}
 	})
@@ -363,14 +458,14 @@ func TestNothingIsWrittenToADirectoryThatIsNotMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := f.Write("plain", File{Target: "a"}, plaintext(t, "canary")); !errors.Is(err, ErrNotMounted) {
+	if err := f.Write("plain", File{Target: "a"}, only(plaintext(t, "canary"))); !errors.Is(err, ErrNotMounted) {
 		t.Errorf("writing to a plain directory: %v", err)
 	}
 	// A tmpfs without noswap is no better than a disk.
 	if err := unix.Mount("tmpfs", swapping, "tmpfs", 0, ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Write("swapping", File{Target: "a"}, plaintext(t, "canary")); err == nil {
+	if err := f.Write("swapping", File{Target: "a"}, only(plaintext(t, "canary"))); err == nil {
 		t.Error("wrote to a tmpfs that swaps")
 	}
 	if _, err := f.Mount("swapping", 4096); err == nil {
@@ -404,13 +499,17 @@ func TestBadTargetsAreRefused(t *testing.T) {
 	mount(t, f, "task", 10)
 	for _, file := range []File{
 		{Target: ""}, {Target: "."}, {Target: "/etc/passwd"}, {Target: "../../escape"}, {Target: "a/../../b"},
-		{Target: "a", Key: "b/c"}, {Target: "a", Key: ".."}, {Target: "a", Key: "\x00"},
 	} {
-		if err := f.Write("task", file, plaintext(t, "x")); err == nil {
+		if err := f.Write("task", file, only(plaintext(t, "x"))); err == nil {
 			t.Errorf("wrote to %+v", file)
 		}
-		if file.Key == "" && f.Remove("task", file.Target) == nil {
+		if f.Remove("task", file.Target) == nil {
 			t.Errorf("removed %q", file.Target)
+		}
+	}
+	for _, keys := range [][]string{{"b/c", "1"}, {"..", "1"}, {"\x00", "1"}, {"a", "1", "a", "2"}, {"a", "1", "", "2"}, {}} {
+		if err := f.Write("task", File{Target: "a"}, several(t, keys...)...); err == nil {
+			t.Errorf("wrote the keys %q", keys)
 		}
 	}
 	for _, task := range []string{"", "..", "a/b"} {
@@ -422,7 +521,7 @@ func TestBadTargetsAreRefused(t *testing.T) {
 		}
 	}
 	write(t, f, "task", File{Target: "file"}, "x")
-	if err := f.Write("task", File{Target: "file/below"}, plaintext(t, "x")); err == nil {
+	if err := f.Write("task", File{Target: "file/below"}, only(plaintext(t, "x"))); err == nil {
 		t.Error("wrote below a file")
 	}
 }
@@ -444,7 +543,7 @@ func TestManyTasksAtOnceKeepApart(t *testing.T) {
 				return
 			}
 			defer p.Destroy()
-			if err := f.Write(task, File{Target: "name"}, p); err != nil {
+			if err := f.Write(task, File{Target: "name"}, only(p)); err != nil {
 				t.Error(err)
 			}
 			if got, err := os.ReadFile(filepath.Join(dir, "name")); err != nil || string(got) != task {
@@ -482,9 +581,12 @@ func FuzzTargetsStayBelowFiles(f *testing.F) {
 	f.Add("../../etc", "..")
 	f.Add("a//b/./c", "\x00")
 	f.Fuzz(func(t *testing.T, target, key string) {
-		name, err := File{Target: target, Key: key}.path()
-		if err != nil {
+		name, err := File{Target: target}.path()
+		if err != nil || checkKeys([]Value{{Key: key}}) != nil {
 			return
+		}
+		if key != "" {
+			name += "/" + key
 		}
 		if !filepath.IsLocal(name) || !strings.HasPrefix(name, filesDir+"/") || filepath.Clean(name) != name {
 			t.Errorf("%q, %q becomes %q", target, key, name)

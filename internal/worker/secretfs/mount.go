@@ -74,6 +74,42 @@ func (k kind) mount(path string, capacity uint64) error {
 	return unix.MoveMount(mfd, "", unix.AT_FDCWD, path, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
+// grow makes room for that many bytes beside what is there.
+func (m *memoryFS) grow(more uint64) error {
+	used, err := m.used()
+	if err != nil {
+		return err
+	}
+	m.capacity = max(m.capacity, used+more)
+	if !m.limited {
+		return nil
+	}
+	dir, err := m.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(dir.Fd()), &st); err != nil {
+		return &os.PathError{Op: "statfs", Path: m.root.Name(), Err: err}
+	}
+	if st.Blocks*uint64(st.Bsize) >= used+more {
+		return nil
+	}
+	fsfd, err := unix.Fspick(int(dir.Fd()), "", unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH)
+	if err != nil {
+		return &os.PathError{Op: "fspick", Path: m.root.Name(), Err: err}
+	}
+	defer unix.Close(fsfd)
+	if err := unix.FsconfigSetString(fsfd, "size", strconv.FormatUint(used+more, 10)); err != nil {
+		return &os.PathError{Op: "resize", Path: m.root.Name(), Err: err}
+	}
+	if err := unix.FsconfigReconfigure(fsfd); err != nil {
+		return &os.PathError{Op: "resize", Path: m.root.Name(), Err: err}
+	}
+	return nil
+}
+
 // unmount takes the mount away even when something still looks into it.
 func unmount(path string) error {
 	err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
