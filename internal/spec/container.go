@@ -166,33 +166,6 @@ func mountPath(volume, target string) error {
 	return nil
 }
 
-func validateSecrets(service string, c *warrenv1.ContainerSpec) error {
-	seen := map[string]string{}
-	for _, s := range c.GetSecrets() {
-		if err := ValidName(KindSecret, s.GetSecret()); err != nil {
-			return err
-		}
-		if err := validateTarget(s); err != nil {
-			return err
-		}
-		target := SecretTarget(s)
-		if other, twice := seen[target]; twice {
-			return invalid(KindSecret, s.GetSecret(), "secrets %q and %q are both at %s/%s", other, s.GetSecret(), SecretsDir, target)
-		}
-		seen[target] = s.GetSecret()
-	}
-	// A target cannot be a file and the directory of another one.
-	for target, secret := range seen {
-		for dir := path.Dir(target); dir != "."; dir = path.Dir(dir) {
-			if other, taken := seen[dir]; taken {
-				return invalid(KindSecret, secret, "secret %q at %s/%s is in the way of secret %q at %s/%s",
-					other, SecretsDir, dir, secret, SecretsDir, target)
-			}
-		}
-	}
-	return nil
-}
-
 // ParseEnv reads NAME=VALUE; the value may be empty.
 func ParseEnv(arg string) (*warrenv1.EnvVar, error) {
 	name, value, found := strings.Cut(arg, "=")

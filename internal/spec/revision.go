@@ -41,6 +41,15 @@ func Revise(s *warrenv1.Service, next *warrenv1.ServiceRevision, now time.Time) 
 	s.Change, s.RevisedAt, s.Meta.UpdatedAt = next.GetChange(), timestamppb.New(now), timestamppb.New(now)
 }
 
+// Followed notes that a service's tasks are, or are being, brought to that
+// version of a secret, or came back from it: it is not tried again.
+func Followed(s *warrenv1.Service, secretID string, version uint64) {
+	if s.Followed == nil {
+		s.Followed = map[string]uint64{}
+	}
+	s.Followed[secretID] = max(s.Followed[secretID], version)
+}
+
 // Changes names what differs between two specs with their labels: "image
 // web:1 → web:2", "env".
 func Changes(from, to *warrenv1.ServiceRevision) []string {

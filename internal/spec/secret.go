@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"path"
 	"strings"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -111,50 +110,6 @@ func ParseLiteral(arg string) (key, value string, err error) {
 		return "", "", invalid(KindSecret, "", "the value of literal %q is empty", key)
 	}
 	return key, value, nil
-}
-
-// ParseSecretMount reads NAME, or source=NAME,target=PATH below /run/secrets.
-func ParseSecretMount(arg string) (*warrenv1.SecretMount, error) {
-	if !strings.Contains(arg, "=") {
-		return &warrenv1.SecretMount{Secret: arg}, nil
-	}
-	m := &warrenv1.SecretMount{}
-	for field := range strings.SplitSeq(arg, ",") {
-		key, value, _ := strings.Cut(field, "=")
-		switch key {
-		case "source":
-			m.Secret = value
-		case "target":
-			m.Target = value
-		default:
-			return nil, invalid(KindSecret, "", "secret option %q in %q is not known", key, arg).
-				WithHint("%s", suggestion(key, []string{"source", "target"}, "the options are"))
-		}
-	}
-	return m, nil
-}
-
-// SecretTarget returns where below /run/secrets a mount is.
-func SecretTarget(m *warrenv1.SecretMount) string {
-	if m.GetTarget() == "" {
-		return m.GetSecret()
-	}
-	return m.GetTarget()
-}
-
-func validateTarget(m *warrenv1.SecretMount) error {
-	target := SecretTarget(m)
-	p := invalid(KindSecret, m.GetSecret(), "target %q of secret %q is not a path below %s", target, m.GetSecret(), SecretsDir).
-		WithHint("give a relative path such as pg/password")
-	if len(target) > 255 || path.IsAbs(target) || path.Clean(target) != target {
-		return p
-	}
-	for part := range strings.SplitSeq(target, "/") {
-		if part == "." || part == ".." || part == "" || strings.ContainsFunc(part, notInFileName) {
-			return p
-		}
-	}
-	return nil
 }
 
 func notInFileName(c rune) bool {

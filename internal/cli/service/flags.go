@@ -20,6 +20,7 @@ type serviceFlags struct {
 	replicas    uint32
 	volumes     []string
 	secrets     []string
+	unmount     string
 	env         []string
 	labels      []string
 	user        string
@@ -40,7 +41,8 @@ func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	flags.Uint32Var(&f.replicas, "replicas", 1, "`NUMBER` of tasks")
 	flags.StringArrayVar(&f.constraints, "constraint", nil, "`CONDITION` on the node: node.labels.KEY==VALUE, !=, node.name or node.id (repeatable)")
 	flags.StringArrayVar(&f.volumes, "volume", nil, "`NAME:/PATH[:ro][:nocopy]`: a volume at a path of the container (repeatable)")
-	flags.StringArrayVar(&f.secrets, "secret", nil, "`NAME`, or source=NAME,target=PATH: a secret below /run/secrets (repeatable)")
+	flags.StringArrayVar(&f.secrets, "secret", nil, "`NAME`, or source=NAME,target=PATH,uid=N,gid=N,mode=0400,on-change=ACTION: a secret below /run/secrets. Its new versions: none (tasks keep theirs until they are replaced), update (the file is replaced), signal:HUP (that, and a signal), restart (the tasks are replaced, and come back to the old version when one fails) (repeatable)")
+	flags.StringVar(&f.unmount, "unmount-secrets-on", "never", "`WHEN`: healthy takes a container's secrets away once its health check has succeeded; or never")
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "`NAME=VALUE`: an environment variable; for what is secret use --secret (repeatable)")
 	flags.StringArrayVarP(&f.labels, "label", "l", nil, "label: `KEY=VALUE` (repeatable)")
 	flags.StringVarP(&f.user, "user", "u", "", "`USER[:GROUP]`, by name or number: who runs it (default: as the image says)")
@@ -52,9 +54,10 @@ func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	f.health.bind(cmd)
 	f.limits.bind(cmd)
 	for flag, words := range map[string]command.Completion{
-		"volume":  command.Complete(s, volume.Noun, true),
-		"secret":  command.Complete(s, secret.Noun, true),
-		"network": cobra.FixedCompletions([]string{"bridge", "host", "none"}, cobra.ShellCompDirectiveNoFileComp),
+		"volume":             command.Complete(s, volume.Noun, true),
+		"secret":             command.Complete(s, secret.Noun, true),
+		"unmount-secrets-on": cobra.FixedCompletions([]string{"healthy", "never"}, cobra.ShellCompDirectiveNoFileComp),
+		"network":            cobra.FixedCompletions([]string{"bridge", "host", "none"}, cobra.ShellCompDirectiveNoFileComp),
 	} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, words)
 	}
@@ -102,6 +105,10 @@ func (f *serviceFlags) apply(flags *pflag.FlagSet, s *warrenv1.ServiceSpec, labe
 		"env":          func() error { return addAll(&c.Env, f.env, spec.ParseEnv, (*warrenv1.EnvVar).GetName) },
 		"volume": func() error {
 			return addAll(&c.Volumes, f.volumes, spec.ParseVolumeMount, (*warrenv1.VolumeMount).GetPath)
+		},
+		"unmount-secrets-on": func() (err error) {
+			c.UnmountSecrets, err = spec.ParseUnmount(f.unmount)
+			return err
 		},
 		"secret": func() error { return addAll(&c.Secrets, f.secrets, spec.ParseSecretMount, spec.SecretTarget) },
 		"publish": func() error {

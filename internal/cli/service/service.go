@@ -75,6 +75,9 @@ func sheet(s *command.Sheet, v view.Service) {
 	s.SomeList("Ports", view.Strings(v.Ports))
 	s.List("Volumes", view.Strings(v.Volumes))
 	s.List("Secrets", view.Strings(v.Secrets))
+	if v.UnmountSecretsOn != "never" {
+		s.Field("Unmount Secrets On", v.UnmountSecretsOn)
+	}
 	limitSheet(s, v.Container)
 	s.SomeList("Env", view.Strings(v.Env))
 	s.Pairs("Labels", v.Labels)

@@ -1,6 +1,9 @@
 package view
 
 import (
+	"fmt"
+	"strings"
+
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/spec"
 )
@@ -24,6 +27,8 @@ type Container struct {
 	ReadOnly    bool     `json:"read_only"`
 	CapAdd      []string `json:"cap_add"`
 	CapDrop     []string `json:"cap_drop"`
+	// UnmountSecretsOn is healthy or never.
+	UnmountSecretsOn string `json:"unmount_secrets_on"`
 }
 
 // IOLimits are the volumes' limits as --io-limit takes them.
@@ -71,10 +76,45 @@ func (m VolumeMount) String() string {
 type SecretMount struct {
 	Secret string `json:"secret"`
 	Path   string `json:"path"`
+	UID    uint32 `json:"uid"`
+	GID    uint32 `json:"gid"`
+	// Mode in octal: 0444.
+	Mode string `json:"mode"`
+	// OnChange is none, update, signal:NAME or restart.
+	OnChange string `json:"on_change"`
+	// Version that the tasks get; left out when it is the newest.
+	Version uint64 `json:"version,omitempty"`
 }
 
-// String is the mount as inspect prints it.
-func (m SecretMount) String() string { return m.Secret + " at " + m.Path }
+// String is the mount as inspect prints it: db-password at
+// /run/secrets/db-password (mode 0400, on change: restart).
+func (m SecretMount) String() string {
+	var more []string
+	if m.UID != 0 || m.GID != 0 {
+		more = append(more, fmt.Sprintf("owner %d:%d", m.UID, m.GID))
+	}
+	if m.Mode != "0444" {
+		more = append(more, "mode "+m.Mode)
+	}
+	if m.OnChange != "none" {
+		more = append(more, "on change: "+m.OnChange)
+	}
+	if m.Version != 0 {
+		more = append(more, fmt.Sprintf("version %d", m.Version))
+	}
+	text := m.Secret + " at " + m.Path
+	if len(more) > 0 {
+		text += " (" + strings.Join(more, ", ") + ")"
+	}
+	return text
+}
+
+func newSecretMount(m *warrenv1.SecretMount) SecretMount {
+	return SecretMount{
+		Secret: m.GetSecret(), Path: spec.SecretsDir + "/" + spec.SecretTarget(m), UID: m.GetUid(), GID: m.GetGid(),
+		Mode: fmt.Sprintf("%04o", spec.SecretMode(m)), OnChange: spec.FormatOnChange(m), Version: m.GetVersion(),
+	}
+}
 
 // Port is a port of the node that leads to one of the container.
 type Port struct {
@@ -106,9 +146,7 @@ func newContainer(c *warrenv1.ContainerSpec) Container {
 		Volumes: All(c.GetVolumes(), func(m *warrenv1.VolumeMount) VolumeMount {
 			return VolumeMount{Volume: m.GetVolume(), Path: m.GetPath(), ReadOnly: m.GetReadOnly(), NoCopy: m.GetNoCopy(), IOLimit: newIOLimit(m.GetIoLimit())}
 		}),
-		Secrets: All(c.GetSecrets(), func(m *warrenv1.SecretMount) SecretMount {
-			return SecretMount{Secret: m.GetSecret(), Path: spec.SecretsDir + "/" + spec.SecretTarget(m)}
-		}),
+		Secrets: All(c.GetSecrets(), newSecretMount),
 		Ports: All(c.GetPorts(), func(p *warrenv1.PublishedPort) Port {
 			return Port{
 				HostAddress: p.GetHostAddress(), HostPort: p.GetHostPort(), ContainerPort: p.GetContainerPort(),
@@ -122,5 +160,7 @@ func newContainer(c *warrenv1.ContainerSpec) Container {
 		ReadOnly:    c.GetReadOnly(),
 		CapAdd:      append([]string{}, c.GetCapAdd()...),
 		CapDrop:     append([]string{}, c.GetCapDrop()...),
+
+		UnmountSecretsOn: spec.UnmountName(c.GetUnmountSecrets()),
 	}
 }

@@ -117,31 +117,6 @@ func volumesGone(service string, volumes []string) error {
 		WithHint("warren volume create %s makes a new, empty one; restore its data first if you have a backup", volumes[0])
 }
 
-// bindSecrets notes the service as a user of its secrets, and names all that
-// do not exist at once.
-func bindSecrets(tx *store.Tx, service *warrenv1.Service) error {
-	m := service.GetMeta()
-	var missing []string
-	for _, mount := range service.GetSpec().GetContainer().GetSecrets() {
-		secret, err := optional(tx.Secrets().ByName(m.GetNamespace(), mount.GetSecret()))
-		if err != nil {
-			return err
-		}
-		if secret == nil {
-			missing = append(missing, mount.GetSecret())
-			continue
-		}
-		if err := addUse(tx, m.GetNamespace(), secret.GetMeta().GetId(), m.GetId()); err != nil {
-			return err
-		}
-	}
-	if len(missing) > 0 {
-		return spec.Problemf(spec.NotFound, spec.KindSecret, missing[0], "%s", doNotExist(spec.KindSecret, missing)).
-			WithHint("warren secret create %s --from-file PATH", missing[0])
-	}
-	return nil
-}
-
 // doNotExist names what is missing: secret "a" does not exist, secrets "a",
 // "b" do not exist.
 func doNotExist(kind string, names []string) string {

@@ -41,9 +41,13 @@ func (s *services) UpdateService(ctx context.Context, r *warrenv1.UpdateServiceR
 			return err
 		}
 		keepChosen(next.GetSpec().GetContainer().GetPorts(), before.GetSpec().GetContainer().GetPorts())
+		keepVersions(next.GetSpec().GetContainer().GetSecrets(), before.GetSpec().GetContainer().GetSecrets())
 		if r.GetForceRecreate() || !slices.Equal(before.GetSpec().GetConstraints(), next.GetSpec().GetConstraints()) ||
 			!proto.Equal(before.GetSpec().GetContainer(), next.GetSpec().GetContainer()) {
 			next.SpecVersion = 0
+			if err := newestVersions(tx, service.GetMeta().GetNamespace(), next.GetSpec().GetContainer().GetSecrets()); err != nil {
+				return err
+			}
 		}
 		return s.revise(tx, service, next, newVolumes(before.GetSpec(), create))
 	}))

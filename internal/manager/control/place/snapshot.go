@@ -67,7 +67,11 @@ func unresolved(task *warrenv1.Task) string {
 		}
 	}
 	for _, pin := range task.GetSecrets() {
-		if pin.GetSecretId() == "" {
+		switch {
+		case pin.GetSecretId() != "":
+		case pin.GetVersion() != 0:
+			return fmt.Sprintf("secret %s has no version %d", pin.GetSecret(), pin.GetVersion())
+		default:
 			return fmt.Sprintf("secret %s does not exist", pin.GetSecret())
 		}
 	}

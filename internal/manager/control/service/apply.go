@@ -45,16 +45,20 @@ func look(tx *store.ReadTx, key store.Key, now time.Time) (*world, error) {
 		if err != nil {
 			return nil, err
 		}
+		_, stale, err := renewed(tx, t)
+		if err != nil {
+			return nil, err
+		}
 		w.tasks = append(w.tasks, task{
-			evicted: evicted, away: away,
+			stale: stale, evicted: evicted, away: away,
 			id: key.ID(), name: t.GetMeta().GetName(), created: t.GetMeta().GetCreatedAt().AsTime(),
 			slot: t.GetSlot(), node: t.GetOnlyNodeId(), incarnation: t.GetIncarnation(), specVersion: t.GetSpecVersion(),
 			desired: t.GetDesired(), status: status,
 			held: service.GetDeletedAt() != nil && holdsVolumes(tx, key),
 		})
 	}
-	if service.GetRollout() == 0 {
-		return w, nil
+	if w.newer, err = lookForNewer(tx, service); err != nil || service.GetRollout() == 0 {
+		return w, err
 	}
 	w.from = before(tx, service)
 	w.order = spec.UpdateOrder(service.GetSpec(), func(name string) bool {
@@ -87,6 +91,12 @@ func apply(tx *store.Tx, w *world, p *plan) error {
 	case p.remove:
 		tx.Reclaim()
 		return remove(tx, w.service)
+	case p.follow:
+		return follow(tx, w)
+	case len(p.renew) > 0:
+		return upTo(maxBytes, p.renew, func(id string) (*warrenv1.Task, error) {
+			return renew(tx, w.service.GetMeta().GetNamespace(), id)
+		})
 	default:
 		return upTo(maxBytes, p.create, func(s seat) (*warrenv1.Task, error) { return create(tx, w, s) })
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // pin resolves what the task's container names: volumes to their IDs, secrets
-// to their newest version. What is not there keeps an empty ID, and the task
+// to their newest version, or the one that is named. What is not there keeps an empty ID, and the task
 // is not placed; it is never given something else of that name later.
 func pin(tx *store.ReadTx, task *warrenv1.Task) error {
 	namespace := task.GetMeta().GetNamespace()
@@ -26,13 +26,7 @@ func pin(tx *store.ReadTx, task *warrenv1.Task) error {
 		if unlessNotFound(err) != nil {
 			return err
 		}
-		p := &warrenv1.SecretPin{Secret: m.GetSecret(), Target: spec.SecretTarget(m)}
-		if versions := secret.GetVersions(); len(versions) > 0 {
-			newest := versions[len(versions)-1]
-			p.SecretId, p.Version = secret.GetMeta().GetId(), newest.GetNumber()
-			p.Size, p.Keys = newest.GetSize(), newest.GetKeys()
-		}
-		task.Secrets = append(task.Secrets, p)
+		task.Secrets = append(task.Secrets, spec.SecretPin(m, secret))
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ type task struct {
 	// away is set when its node is down and none of its volumes is there: it
 	// counts as over, and is stopped should the node come back.
 	away bool
+	// stale is set when there are newer versions of secrets that it follows.
+	stale bool
 }
 
 func (t task) over() bool   { return spec.Terminal(t.status.GetState()) || t.away }
@@ -48,6 +50,8 @@ type world struct {
 	nodes []node
 	// tasks are all there are, past ones included.
 	tasks []task
+	// newer are versions of secrets for which the tasks are to be replaced.
+	newer []newer
 	now   time.Time
 }
 
@@ -73,6 +77,11 @@ type plan struct {
 	update *warrenv1.ServiceUpdate
 	// rollback is set when the service is to have its earlier spec again.
 	rollback bool
+	// renew lists tasks that are to see newer secrets.
+	renew []string
+	// follow is set when the service is to have the newest versions of its
+	// secrets, and its tasks to be replaced for that.
+	follow bool
 	// wake is when the plan will be another one although nothing else changed;
 	// zero for never.
 	wake time.Time
@@ -89,7 +98,8 @@ type seat struct {
 type leaver struct{ id, heir string }
 
 func (p *plan) empty() bool {
-	return len(p.create) == 0 && len(p.stop) == 0 && !p.remove && p.update == nil && !p.rollback
+	return len(p.create) == 0 && len(p.stop) == 0 && !p.remove && p.update == nil && !p.rollback &&
+		len(p.renew) == 0 && !p.follow
 }
 
 // wakeAt has the plan looked at again at that time.
@@ -107,6 +117,11 @@ func (p *plan) wakeAt(t time.Time) {
 func makePlan(w *world) *plan {
 	p := &plan{}
 	p.evict(w.tasks)
+	for _, t := range w.tasks {
+		if t.stale && t.wanted() && !t.over() {
+			p.renew = append(p.renew, t.id)
+		}
+	}
 	r := newRollout(w, p)
 	for _, s := range w.slots() {
 		switch {
@@ -119,6 +134,7 @@ func makePlan(w *world) *plan {
 		}
 	}
 	r.conclude()
+	p.follow = len(w.newer) > 0 && !r.unfinished() && p.update == nil && w.service.GetDeletedAt() == nil
 	p.remove = w.service.GetDeletedAt() != nil && !slices.ContainsFunc(w.tasks, func(t task) bool { return !t.over() || t.held })
 	slices.SortFunc(p.stop, func(a, b leaver) int { return cmp.Compare(a.id, b.id) })
 	slices.SortFunc(p.create, func(a, b seat) int { return cmp.Compare(a.slot, b.slot) })

@@ -81,7 +81,12 @@ func (r *rollout) going() bool {
 
 func (r *rollout) paused() bool { return r.unfinished() && !r.going() }
 
+// action is what a failure leads to. Nobody stands by when a secret's new
+// version is rolled out.
 func (r *rollout) action() warrenv1.FailureAction {
+	if r.w.service.GetRollout() != 0 && r.w.service.GetSecretRollout() == r.w.service.GetRollout() {
+		return warrenv1.FailureAction_FAILURE_ACTION_ROLLBACK
+	}
 	return r.w.service.GetSpec().GetUpdate().GetFailureAction()
 }
 

@@ -7,6 +7,8 @@
 // to do it is worked out again in one, so that a stream of statuses costs no
 // log entry. Large services are done in several transactions.
 //
+// It also brings services to new versions of their secrets: see follow.go.
+//
 // The package is the writer of Task (but for its node and dropped secrets), of
 // TaskStatus while a task has no node, and of ServiceUpdate; it removes service
 // rows, and gives a service its earlier spec again when an update fails.
@@ -46,7 +48,8 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	defer cancel()
 	ringing.Go(func() { r.alarms.run(ctx, func(service store.Key) { r.ring(ctx, service) }) })
 	return reconcile.Run(ctx, r.store, r.log, r.react,
-		store.TableServices, store.TableTasks, store.TableTaskStatus, store.TableAttachments, store.TableNodes, store.TableNodeStatus)
+		store.TableServices, store.TableTasks, store.TableTaskStatus, store.TableAttachments, store.TableNodes, store.TableNodeStatus,
+		store.TableSecrets)
 }
 
 // ring brings a service on whose time has come.
@@ -91,6 +94,15 @@ func (r *Reconciler) concerned(ctx context.Context, changes store.Changes) ([]st
 				if spec.IsGlobal(s.GetSpec()) {
 					services[key] = struct{}{}
 				}
+			}
+		}
+		for _, key := range changes.Keys(store.TableSecrets) {
+			uses, err := tx.Uses().Peek(key.Parts()...)
+			if unlessNotFound(err) != nil {
+				return err
+			}
+			for _, id := range uses.GetServiceIds() {
+				services[store.KeyOf(key.Namespace(), id)] = struct{}{}
 			}
 		}
 		tasks := slices.Concat(changes.Keys(store.TableTasks), changes.Keys(store.TableTaskStatus))
