@@ -86,6 +86,9 @@ func secretTask(secretID string, task *warrenv1.Task, status *warrenv1.TaskStatu
 			entry.Version, found = seen.GetVersion(), true
 		}
 	}
+	if task.GetDesired() == warrenv1.DesiredState_DESIRED_STATE_STOPPED {
+		entry.Wanted, found = entry.GetVersion(), entry.GetVersion() != 0
+	}
 	if !found {
 		return nil
 	}

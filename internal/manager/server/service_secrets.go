@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/manager/store/storepb"
@@ -101,4 +103,24 @@ func touchUses(tx *store.Tx, namespace, secretID string) error {
 		uses = &storepb.Uses{}
 	}
 	return tx.Uses().Put(uses, namespace, secretID)
+}
+
+// behindSecrets warns of versions that the service's tasks were to be replaced
+// for, and came back from.
+func behindSecrets(tx *store.ReadTx, service *warrenv1.Service) (warnings []string, err error) {
+	for _, mount := range service.GetSpec().GetContainer().GetSecrets() {
+		if !spec.RestartsOnChange(mount) {
+			continue
+		}
+		secret, err := optional(tx.Secrets().ByName(service.GetMeta().GetNamespace(), mount.GetSecret()))
+		if err != nil {
+			return nil, err
+		}
+		newest := spec.NewestVersion(secret).GetNumber()
+		if newest > mount.GetVersion() && newest == service.GetFollowed()[secret.GetMeta().GetId()] {
+			warnings = append(warnings, fmt.Sprintf("its tasks keep version %d of secret %s: with version %d they did not come up; warren service update %s --force-recreate tries again",
+				mount.GetVersion(), mount.GetSecret(), newest, service.GetMeta().GetName()))
+		}
+	}
+	return warnings, nil
 }

@@ -44,6 +44,11 @@ func fillService(tx *store.ReadTx, service *warrenv1.Service) error {
 	if err := fillUpdate(tx, service); err != nil {
 		return err
 	}
+	behind, err := behindSecrets(tx, service)
+	if err != nil {
+		return err
+	}
+	service.Warnings = append(service.Warnings, behind...)
 	shared, err := sharedVolumes(tx, m.GetNamespace(), service.GetSpec())
 	service.Warnings = append(service.Warnings, shared...)
 	service.Warnings = append(service.Warnings, looseLimits(tx, service.GetSpec())...)

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"sync"
 	"testing"
@@ -37,6 +38,7 @@ type boss struct {
 	volumes  map[string]*warrenv1.VolumeStatus
 	events   []*warrenv1.Event
 	secrets  map[string][]byte
+	versions map[string]uint64 // of secrets; 1 when absent
 	registry *warrenv1.Registry
 	streams  map[string]func(grpc.BidiStreamingServer[warrenv1.WorkerFrame, warrenv1.ManagerFrame]) error
 }
@@ -46,7 +48,7 @@ func newBoss(t testing.TB) *boss {
 		server: grpc.NewServer(), listener: bufconn.Listen(1 << 20),
 		changed: make(chan struct{}), patience: 10 * time.Minute,
 		tasks: map[string]*warrenv1.TaskStatus{}, volumes: map[string]*warrenv1.VolumeStatus{},
-		secrets: map[string][]byte{},
+		secrets: map[string][]byte{}, versions: map[string]uint64{},
 		streams: map[string]func(grpc.BidiStreamingServer[warrenv1.WorkerFrame, warrenv1.ManagerFrame]) error{},
 	}
 	warrenv1.RegisterDispatcherServer(b.server, b)
@@ -183,12 +185,16 @@ func (b *boss) leave() {
 func (b *boss) comeBack() { b.change(func() { b.away = false }) }
 
 func (b *boss) FetchSecrets(r *warrenv1.FetchSecretsRequest, stream grpc.ServerStreamingServer[warrenv1.FetchedSecret]) error {
-	for id, value := range b.secrets {
-		item, err := sealedFor(r.GetSealingKey(), r.GetTaskId(), id, value)
+	b.mu.Lock()
+	secrets, versions := maps.Clone(b.secrets), maps.Clone(b.versions)
+	b.mu.Unlock()
+	for id, value := range secrets {
+		version := max(versions[id], 1)
+		item, err := sealedFor(r.GetSealingKey(), r.GetTaskId(), id, version, value)
 		if err != nil {
 			return err
 		}
-		if err := stream.Send(&warrenv1.FetchedSecret{SecretId: id, Version: 1, Items: []*warrenv1.SealedItem{item}}); err != nil {
+		if err := stream.Send(&warrenv1.FetchedSecret{SecretId: id, Version: version, Items: []*warrenv1.SealedItem{item}}); err != nil {
 			return err
 		}
 	}
@@ -199,17 +205,17 @@ func (b *boss) FetchRegistry(_ context.Context, r *warrenv1.FetchRegistryRequest
 	if b.registry == nil {
 		return &warrenv1.FetchRegistryResponse{}, nil
 	}
-	item, err := sealedFor(r.GetSealingKey(), r.GetTaskId(), b.registry.GetSecretId(), []byte("pull-me"))
+	item, err := sealedFor(r.GetSealingKey(), r.GetTaskId(), b.registry.GetSecretId(), 1, []byte("pull-me"))
 	return &warrenv1.FetchRegistryResponse{Registry: b.registry, Password: item, PasswordVersion: 1}, err
 }
 
-func sealedFor(key []byte, taskID, secretID string, value []byte) (*warrenv1.SealedItem, error) {
+func sealedFor(key []byte, taskID, secretID string, version uint64, value []byte) (*warrenv1.SealedItem, error) {
 	p, err := seal.PlaintextFrom(append([]byte(nil), value...))
 	if err != nil {
 		return nil, err
 	}
 	defer p.Destroy()
-	ct, err := seal.SealTo(key, seal.ToTaskInfo("cluster-1", "node-1", taskID, secretID, 1, ""), p)
+	ct, err := seal.SealTo(key, seal.ToTaskInfo("cluster-1", "node-1", taskID, secretID, version, ""), p)
 	return &warrenv1.SealedItem{Ciphertext: ct}, err
 }
 

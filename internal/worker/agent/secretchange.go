@@ -27,7 +27,7 @@ const (
 // version goes on with the one it has.
 func (t *task) freshen(ctx context.Context, want *warrenv1.Task) (again time.Duration) {
 	if t.unmountDue(want) {
-		if err := t.unmountSecrets(); err != nil {
+		if err := t.unmountSecrets(want); err != nil {
 			t.log.Error("secrets that the container should have no more are still there; trying again", "error", err)
 			return managerPoll
 		}
@@ -74,7 +74,7 @@ func (t *task) renewSecrets(ctx context.Context, want *warrenv1.Task) error {
 	}
 	before := slices.Clone(t.progress.Secrets)
 	err := t.a.deliver(ctx, t.id, pins, func(pin *warrenv1.SecretPin) {
-		t.log.Info("a new version of a secret is in place", "secret", pin.GetSecret(), "version", pin.GetVersion())
+		t.a.event("task", want.GetMeta(), "secret-updated", fmt.Sprintf("version %d of secret %s is in place", pin.GetVersion(), pin.GetSecret()))
 		t.progress.Secrets = inOrder(want.GetSecrets(), append(slices.Clone(t.progress.Secrets), deliveredAs(pin)))
 		if s := pin.GetSignal(); s != "" && !slices.Contains(t.progress.Signals, s) {
 			t.progress.Signals = append(slices.Clone(t.progress.Signals), s)
@@ -112,14 +112,14 @@ func (t *task) unmountDue(want *warrenv1.Task) bool {
 
 // unmountSecrets empties the container's directory of secrets. They are fetched
 // again when it is started the next time.
-func (t *task) unmountSecrets() error {
+func (t *task) unmountSecrets(want *warrenv1.Task) error {
 	for _, d := range t.progress.Secrets {
 		if err := t.a.secrets.Remove(t.id, d.Target); err != nil {
 			return err
 		}
 	}
 	t.progress.Secrets, t.progress.Signals, t.progress.Unmounted = nil, nil, true
-	t.log.Info("the task is healthy, and its secrets are gone from it")
+	t.a.event("task", want.GetMeta(), "secrets-unmounted", "it is healthy, and its secrets are gone from it")
 	t.report(t.inPlace)
 	t.save()
 	return nil

@@ -52,6 +52,7 @@ func (t *task) start(ctx context.Context, want *warrenv1.Task) outcome {
 	if t.status.Load().GetState() != warrenv1.TaskState_TASK_STATE_BACKOFF {
 		t.state(warrenv1.TaskState_TASK_STATE_PREPARING, "")
 	}
+	t.ready.delivered = t.progress.Secrets
 	for i, row := range hooks {
 		if i == len(hooks)-1 {
 			t.state(warrenv1.TaskState_TASK_STATE_STARTING, "")

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -72,9 +73,11 @@ type machine struct {
 	deaf       bool // containers ignore SIGTERM
 	stopSignal syscall.Signal
 	startError error
-	imageRoot  string
-	usage      map[string]runtime.Usage
-	exec       func(context.Context, runtime.Exec) (int, error)
+	// signalError is what sending a SIGHUP comes to.
+	signalError error
+	imageRoot   string
+	usage       map[string]runtime.Usage
+	exec        func(context.Context, runtime.Exec) (int, error)
 }
 
 func newMachine(t *testing.T) *machine {
@@ -169,6 +172,12 @@ func (m *machine) Start(_ context.Context, id string) error {
 
 func (m *machine) Signal(_ context.Context, id string, s syscall.Signal) error {
 	m.add("signal %s %v", id, s)
+	m.mu.Lock()
+	err := m.signalError
+	m.mu.Unlock()
+	if s == syscall.SIGHUP && err != nil {
+		return err
+	}
 	if s != syscall.SIGHUP && (s == syscall.SIGKILL || !m.deaf) {
 		m.end(id, 128+int(s))
 	}
@@ -325,7 +334,7 @@ func (w *wires) Restore(_ context.Context, live []string) error {
 type drawer struct {
 	*journal
 	dir  string
-	full bool // nothing fits any more
+	full atomic.Bool // nothing fits any more
 }
 
 func (d *drawer) open(live []string) (Secrets, error) {
@@ -350,7 +359,7 @@ func (d *drawer) Mount(taskID string, _ uint64) (string, error) {
 
 func (d *drawer) Write(taskID string, f secretfs.File, values ...secretfs.Value) error {
 	d.add("write %s %s", taskID, f.Target)
-	if d.full {
+	if d.full.Load() {
 		return secretfs.ErrFull
 	}
 	target := filepath.Join(d.dir, taskID, f.Target)
