@@ -148,12 +148,6 @@ func TestParseSmallArguments(t *testing.T) {
 	if _, err := ParseNetwork("hots"); err == nil || err.(*Problem).Hint != `did you mean "host"?` {
 		t.Errorf("network: %v", err)
 	}
-	if m, err := ParseSecretMount("source=a,target=b/c"); err != nil || m.Secret != "a" || m.Target != "b/c" {
-		t.Errorf("secret: %v, %v", m, err)
-	}
-	if _, err := ParseSecretMount("src=a"); err == nil {
-		t.Error("unknown secret option passed")
-	}
 }
 
 func FuzzParseVolumeMount(f *testing.F) {

@@ -27,6 +27,8 @@ type worker struct {
 	stubborn bool
 	// crash is an image whose tasks crash.
 	crash string
+	// badVersion is the version of a secret with which tasks crash.
+	badVersion uint64
 
 	mu      sync.Mutex
 	streams func(*warrenv1.OpenStream) *fakeStream
@@ -92,7 +94,8 @@ func (w *worker) report(tx *store.Tx) error {
 		case stopping:
 			code := int32(143)
 			st.State, st.ExitCode, st.ExitReason = warrenv1.TaskState_TASK_STATE_STOPPED, &code, "exited"
-		case w.crash != "" && t.GetContainer().GetImage() == w.crash:
+		case w.badVersion != 0 && len(t.GetSecrets()) > 0 && t.GetSecrets()[0].GetVersion() == w.badVersion,
+			w.crash != "" && t.GetContainer().GetImage() == w.crash:
 			st.State, st.Message = warrenv1.TaskState_TASK_STATE_BACKOFF, "exited with code 1"
 		default:
 			st.State, st.Secrets = warrenv1.TaskState_TASK_STATE_RUNNING, nil
