@@ -111,7 +111,7 @@ func TestABadVersionIsRolledBackAndNotTriedAgain(t *testing.T) {
 	w := &worker{badVersion: 2}
 	c, a := withSecretOn(t, w, warrenv1.OnChange_ON_CHANGE_RESTART)
 	c.publish(a, "bad")
-	s := reaches(t, a, "api", rolledBack)
+	reaches(t, a, "api", rolledBack)
 	c.pinned(1)
 	// It was the first task that failed, and no other was touched.
 	made := 0
@@ -124,7 +124,7 @@ func TestABadVersionIsRolledBackAndNotTriedAgain(t *testing.T) {
 	if made != 4 {
 		t.Errorf("%d tasks were made", made)
 	}
-	if s = must[*warrenv1.Service](t)(a.GetService(ctx, ref("api"))); s.GetRevision() != 3 || !strings.Contains(strings.Join(s.GetWarnings(), "\n"), "keep version 1 of secret db: with version 2 they did not come up") {
+	if s := must[*warrenv1.Service](t)(a.GetService(ctx, ref("api"))); s.GetRevision() != 3 || !strings.Contains(strings.Join(s.GetWarnings(), "\n"), "keep version 1 of secret db: with version 2 they did not come up") {
 		t.Errorf("revision %d, warnings %q", s.GetRevision(), s.GetWarnings())
 	}
 	// The version that failed is one that a kept spec names: it stays.
