@@ -28,3 +28,9 @@ func ToTaskInfo(clusterID, nodeID, taskID, secretID string, version uint64, item
 	return encode("warren to task v1", []byte(clusterID), []byte(nodeID), []byte(taskID),
 		[]byte(secretID), number(version), []byte(item))
 }
+
+// ToExportInfo binds a value on its way to who exports it.
+func ToExportInfo(clusterID, namespace, secretID string, version uint64, item string) []byte {
+	return encode("warren to export v1",
+		[]byte(clusterID), []byte(namespace), []byte(secretID), number(version), []byte(item))
+}

@@ -23,6 +23,116 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// OnConflict says what becomes of an imported secret whose name is taken.
+type OnConflict int32
+
+const (
+	// Nothing is imported at all.
+	OnConflict_ON_CONFLICT_FAIL OnConflict = 0
+	// It is left out.
+	OnConflict_ON_CONFLICT_SKIP OnConflict = 1
+	// Its newest value becomes a new version of the secret that is there, unless
+	// it is the same.
+	OnConflict_ON_CONFLICT_UPDATE OnConflict = 2
+)
+
+// Enum value maps for OnConflict.
+var (
+	OnConflict_name = map[int32]string{
+		0: "ON_CONFLICT_FAIL",
+		1: "ON_CONFLICT_SKIP",
+		2: "ON_CONFLICT_UPDATE",
+	}
+	OnConflict_value = map[string]int32{
+		"ON_CONFLICT_FAIL":   0,
+		"ON_CONFLICT_SKIP":   1,
+		"ON_CONFLICT_UPDATE": 2,
+	}
+)
+
+func (x OnConflict) Enum() *OnConflict {
+	p := new(OnConflict)
+	*p = x
+	return p
+}
+
+func (x OnConflict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OnConflict) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_secret_proto_enumTypes[0].Descriptor()
+}
+
+func (OnConflict) Type() protoreflect.EnumType {
+	return &file_warren_v1_secret_proto_enumTypes[0]
+}
+
+func (x OnConflict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OnConflict.Descriptor instead.
+func (OnConflict) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{0}
+}
+
+type ImportOutcome int32
+
+const (
+	ImportOutcome_IMPORT_OUTCOME_UNSPECIFIED ImportOutcome = 0
+	ImportOutcome_IMPORT_OUTCOME_CREATED     ImportOutcome = 1
+	ImportOutcome_IMPORT_OUTCOME_UPDATED     ImportOutcome = 2
+	ImportOutcome_IMPORT_OUTCOME_SKIPPED     ImportOutcome = 3
+	// The newest value is there already.
+	ImportOutcome_IMPORT_OUTCOME_UNCHANGED ImportOutcome = 4
+)
+
+// Enum value maps for ImportOutcome.
+var (
+	ImportOutcome_name = map[int32]string{
+		0: "IMPORT_OUTCOME_UNSPECIFIED",
+		1: "IMPORT_OUTCOME_CREATED",
+		2: "IMPORT_OUTCOME_UPDATED",
+		3: "IMPORT_OUTCOME_SKIPPED",
+		4: "IMPORT_OUTCOME_UNCHANGED",
+	}
+	ImportOutcome_value = map[string]int32{
+		"IMPORT_OUTCOME_UNSPECIFIED": 0,
+		"IMPORT_OUTCOME_CREATED":     1,
+		"IMPORT_OUTCOME_UPDATED":     2,
+		"IMPORT_OUTCOME_SKIPPED":     3,
+		"IMPORT_OUTCOME_UNCHANGED":   4,
+	}
+)
+
+func (x ImportOutcome) Enum() *ImportOutcome {
+	p := new(ImportOutcome)
+	*p = x
+	return p
+}
+
+func (x ImportOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ImportOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_v1_secret_proto_enumTypes[1].Descriptor()
+}
+
+func (ImportOutcome) Type() protoreflect.EnumType {
+	return &file_warren_v1_secret_proto_enumTypes[1]
+}
+
+func (x ImportOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ImportOutcome.Descriptor instead.
+func (ImportOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{1}
+}
+
 // Secret is a secret's metadata. It has no field for the value on purpose: no
 // handler, log line or dump can leak what is not there.
 type Secret struct {
@@ -1016,6 +1126,318 @@ func (x *DeleteSecretResponse) GetDetachedServices() []string {
 	return nil
 }
 
+type ExportSecretsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of this namespace; of all when empty.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Names or IDs of secrets in the namespace; all when empty.
+	Names []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
+	// An HPKE public key (MLKEM768-X25519) made for this call alone.
+	SealingKey    []byte `protobuf:"bytes,3,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportSecretsRequest) Reset() {
+	*x = ExportSecretsRequest{}
+	mi := &file_warren_v1_secret_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportSecretsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportSecretsRequest) ProtoMessage() {}
+
+func (x *ExportSecretsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportSecretsRequest.ProtoReflect.Descriptor instead.
+func (*ExportSecretsRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ExportSecretsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ExportSecretsRequest) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *ExportSecretsRequest) GetSealingKey() []byte {
+	if x != nil {
+		return x.SealingKey
+	}
+	return nil
+}
+
+// ExportedSecret is one version of a secret. Those of one secret follow one
+// another, oldest first.
+type ExportedSecret struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its versions are left out.
+	Secret  *Secret        `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	Version *SecretVersion `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// See seal.ToExportInfo for what is bound to them.
+	Items         []*SealedItem `protobuf:"bytes,3,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportedSecret) Reset() {
+	*x = ExportedSecret{}
+	mi := &file_warren_v1_secret_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportedSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportedSecret) ProtoMessage() {}
+
+func (x *ExportedSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportedSecret.ProtoReflect.Descriptor instead.
+func (*ExportedSecret) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ExportedSecret) GetSecret() *Secret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *ExportedSecret) GetVersion() *SecretVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *ExportedSecret) GetItems() []*SealedItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// ImportSecretsRequest begins with one that says on_conflict alone; each of the
+// others is one version, in the order of ExportedSecret.
+type ImportSecretsRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	OnConflict OnConflict             `protobuf:"varint,1,opt,name=on_conflict,json=onConflict,proto3,enum=warren.v1.OnConflict" json:"on_conflict,omitempty"`
+	Secret     *Secret                `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	Version    *SecretVersion         `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Sealed to the cluster's key, as to create the secret.
+	Items         []*SealedItem `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportSecretsRequest) Reset() {
+	*x = ImportSecretsRequest{}
+	mi := &file_warren_v1_secret_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportSecretsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportSecretsRequest) ProtoMessage() {}
+
+func (x *ImportSecretsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportSecretsRequest.ProtoReflect.Descriptor instead.
+func (*ImportSecretsRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ImportSecretsRequest) GetOnConflict() OnConflict {
+	if x != nil {
+		return x.OnConflict
+	}
+	return OnConflict_ON_CONFLICT_FAIL
+}
+
+func (x *ImportSecretsRequest) GetSecret() *Secret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *ImportSecretsRequest) GetVersion() *SecretVersion {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *ImportSecretsRequest) GetItems() []*SealedItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+type ImportSecretsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order they came in.
+	Secrets       []*ImportedSecret `protobuf:"bytes,1,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportSecretsResponse) Reset() {
+	*x = ImportSecretsResponse{}
+	mi := &file_warren_v1_secret_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportSecretsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportSecretsResponse) ProtoMessage() {}
+
+func (x *ImportSecretsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportSecretsResponse.ProtoReflect.Descriptor instead.
+func (*ImportSecretsResponse) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ImportSecretsResponse) GetSecrets() []*ImportedSecret {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+type ImportedSecret struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Outcome   ImportOutcome          `protobuf:"varint,3,opt,name=outcome,proto3,enum=warren.v1.ImportOutcome" json:"outcome,omitempty"`
+	// The newest version's number now.
+	Version       uint64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportedSecret) Reset() {
+	*x = ImportedSecret{}
+	mi := &file_warren_v1_secret_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportedSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportedSecret) ProtoMessage() {}
+
+func (x *ImportedSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_secret_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportedSecret.ProtoReflect.Descriptor instead.
+func (*ImportedSecret) Descriptor() ([]byte, []int) {
+	return file_warren_v1_secret_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ImportedSecret) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ImportedSecret) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ImportedSecret) GetOutcome() ImportOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return ImportOutcome_IMPORT_OUTCOME_UNSPECIFIED
+}
+
+func (x *ImportedSecret) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 var File_warren_v1_secret_proto protoreflect.FileDescriptor
 
 const file_warren_v1_secret_proto_rawDesc = "" +
@@ -1104,7 +1526,40 @@ const file_warren_v1_secret_proto_rawDesc = "" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"n\n" +
 	"\x14DeleteSecretResponse\x12)\n" +
 	"\x06secret\x18\x01 \x01(\v2\x11.warren.v1.SecretR\x06secret\x12+\n" +
-	"\x11detached_services\x18\x02 \x03(\tR\x10detachedServices2\xcc\x04\n" +
+	"\x11detached_services\x18\x02 \x03(\tR\x10detachedServices\"k\n" +
+	"\x14ExportSecretsRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n" +
+	"\x05names\x18\x02 \x03(\tR\x05names\x12\x1f\n" +
+	"\vsealing_key\x18\x03 \x01(\fR\n" +
+	"sealingKey\"\x9c\x01\n" +
+	"\x0eExportedSecret\x12)\n" +
+	"\x06secret\x18\x01 \x01(\v2\x11.warren.v1.SecretR\x06secret\x122\n" +
+	"\aversion\x18\x02 \x01(\v2\x18.warren.v1.SecretVersionR\aversion\x12+\n" +
+	"\x05items\x18\x03 \x03(\v2\x15.warren.v1.SealedItemR\x05items\"\xda\x01\n" +
+	"\x14ImportSecretsRequest\x126\n" +
+	"\von_conflict\x18\x01 \x01(\x0e2\x15.warren.v1.OnConflictR\n" +
+	"onConflict\x12)\n" +
+	"\x06secret\x18\x02 \x01(\v2\x11.warren.v1.SecretR\x06secret\x122\n" +
+	"\aversion\x18\x03 \x01(\v2\x18.warren.v1.SecretVersionR\aversion\x12+\n" +
+	"\x05items\x18\x04 \x03(\v2\x15.warren.v1.SealedItemR\x05items\"L\n" +
+	"\x15ImportSecretsResponse\x123\n" +
+	"\asecrets\x18\x01 \x03(\v2\x19.warren.v1.ImportedSecretR\asecrets\"\x90\x01\n" +
+	"\x0eImportedSecret\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x122\n" +
+	"\aoutcome\x18\x03 \x01(\x0e2\x18.warren.v1.ImportOutcomeR\aoutcome\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion*P\n" +
+	"\n" +
+	"OnConflict\x12\x14\n" +
+	"\x10ON_CONFLICT_FAIL\x10\x00\x12\x14\n" +
+	"\x10ON_CONFLICT_SKIP\x10\x01\x12\x16\n" +
+	"\x12ON_CONFLICT_UPDATE\x10\x02*\xa1\x01\n" +
+	"\rImportOutcome\x12\x1e\n" +
+	"\x1aIMPORT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16IMPORT_OUTCOME_CREATED\x10\x01\x12\x1a\n" +
+	"\x16IMPORT_OUTCOME_UPDATED\x10\x02\x12\x1a\n" +
+	"\x16IMPORT_OUTCOME_SKIPPED\x10\x03\x12\x1c\n" +
+	"\x18IMPORT_OUTCOME_UNCHANGED\x10\x042\x85\x06\n" +
 	"\aSecrets\x12L\n" +
 	"\fCreateSecret\x12\x1e.warren.v1.CreateSecretRequest\x1a\x11.warren.v1.Secret\"\t\xca\xf3\x18\x05\n" +
 	"\x01\x02\x18\x01\x127\n" +
@@ -1117,7 +1572,11 @@ const file_warren_v1_secret_proto_rawDesc = "" +
 	"\x0eRollbackSecret\x12 .warren.v1.RollbackSecretRequest\x1a\x1f.warren.v1.UpdateSecretResponse\"\t\xca\xf3\x18\x05\n" +
 	"\x01\x02\x18\x01\x12W\n" +
 	"\vPruneSecret\x12\x1d.warren.v1.PruneSecretRequest\x1a\x1e.warren.v1.PruneSecretResponse\"\t\xca\xf3\x18\x05\n" +
-	"\x01\x02\x18\x01\x12Z\n" +
+	"\x01\x02\x18\x01\x12V\n" +
+	"\rExportSecrets\x12\x1f.warren.v1.ExportSecretsRequest\x1a\x19.warren.v1.ExportedSecret\"\a\xca\xf3\x18\x03\n" +
+	"\x01\x020\x01\x12_\n" +
+	"\rImportSecrets\x12\x1f.warren.v1.ImportSecretsRequest\x1a .warren.v1.ImportSecretsResponse\"\t\xca\xf3\x18\x05\n" +
+	"\x01\x02\x18\x01(\x01\x12Z\n" +
 	"\fDeleteSecret\x12\x1e.warren.v1.DeleteSecretRequest\x1a\x1f.warren.v1.DeleteSecretResponse\"\t\xca\xf3\x18\x05\n" +
 	"\x01\x02\x18\x01B1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
 
@@ -1133,77 +1592,98 @@ func file_warren_v1_secret_proto_rawDescGZIP() []byte {
 	return file_warren_v1_secret_proto_rawDescData
 }
 
-var file_warren_v1_secret_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_warren_v1_secret_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_warren_v1_secret_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_warren_v1_secret_proto_goTypes = []any{
-	(*Secret)(nil),                // 0: warren.v1.Secret
-	(*ExpiryNotice)(nil),          // 1: warren.v1.ExpiryNotice
-	(*SecretTask)(nil),            // 2: warren.v1.SecretTask
-	(*SecretVersion)(nil),         // 3: warren.v1.SecretVersion
-	(*SealedItem)(nil),            // 4: warren.v1.SealedItem
-	(*CreateSecretRequest)(nil),   // 5: warren.v1.CreateSecretRequest
-	(*UpdateSecretRequest)(nil),   // 6: warren.v1.UpdateSecretRequest
-	(*UpdateSecretResponse)(nil),  // 7: warren.v1.UpdateSecretResponse
-	(*RollbackSecretRequest)(nil), // 8: warren.v1.RollbackSecretRequest
-	(*PruneSecretRequest)(nil),    // 9: warren.v1.PruneSecretRequest
-	(*PruneSecretResponse)(nil),   // 10: warren.v1.PruneSecretResponse
-	(*VersionInUse)(nil),          // 11: warren.v1.VersionInUse
-	(*ListSecretsResponse)(nil),   // 12: warren.v1.ListSecretsResponse
-	(*DeleteSecretRequest)(nil),   // 13: warren.v1.DeleteSecretRequest
-	(*DeleteSecretResponse)(nil),  // 14: warren.v1.DeleteSecretResponse
-	nil,                           // 15: warren.v1.CreateSecretRequest.LabelsEntry
-	nil,                           // 16: warren.v1.UpdateSecretRequest.SetLabelsEntry
-	(*Meta)(nil),                  // 17: warren.v1.Meta
-	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
-	(*Usage)(nil),                 // 19: warren.v1.Usage
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*Ref)(nil),                   // 21: warren.v1.Ref
-	(*Filter)(nil),                // 22: warren.v1.Filter
+	(OnConflict)(0),               // 0: warren.v1.OnConflict
+	(ImportOutcome)(0),            // 1: warren.v1.ImportOutcome
+	(*Secret)(nil),                // 2: warren.v1.Secret
+	(*ExpiryNotice)(nil),          // 3: warren.v1.ExpiryNotice
+	(*SecretTask)(nil),            // 4: warren.v1.SecretTask
+	(*SecretVersion)(nil),         // 5: warren.v1.SecretVersion
+	(*SealedItem)(nil),            // 6: warren.v1.SealedItem
+	(*CreateSecretRequest)(nil),   // 7: warren.v1.CreateSecretRequest
+	(*UpdateSecretRequest)(nil),   // 8: warren.v1.UpdateSecretRequest
+	(*UpdateSecretResponse)(nil),  // 9: warren.v1.UpdateSecretResponse
+	(*RollbackSecretRequest)(nil), // 10: warren.v1.RollbackSecretRequest
+	(*PruneSecretRequest)(nil),    // 11: warren.v1.PruneSecretRequest
+	(*PruneSecretResponse)(nil),   // 12: warren.v1.PruneSecretResponse
+	(*VersionInUse)(nil),          // 13: warren.v1.VersionInUse
+	(*ListSecretsResponse)(nil),   // 14: warren.v1.ListSecretsResponse
+	(*DeleteSecretRequest)(nil),   // 15: warren.v1.DeleteSecretRequest
+	(*DeleteSecretResponse)(nil),  // 16: warren.v1.DeleteSecretResponse
+	(*ExportSecretsRequest)(nil),  // 17: warren.v1.ExportSecretsRequest
+	(*ExportedSecret)(nil),        // 18: warren.v1.ExportedSecret
+	(*ImportSecretsRequest)(nil),  // 19: warren.v1.ImportSecretsRequest
+	(*ImportSecretsResponse)(nil), // 20: warren.v1.ImportSecretsResponse
+	(*ImportedSecret)(nil),        // 21: warren.v1.ImportedSecret
+	nil,                           // 22: warren.v1.CreateSecretRequest.LabelsEntry
+	nil,                           // 23: warren.v1.UpdateSecretRequest.SetLabelsEntry
+	(*Meta)(nil),                  // 24: warren.v1.Meta
+	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	(*Usage)(nil),                 // 26: warren.v1.Usage
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
+	(*Ref)(nil),                   // 28: warren.v1.Ref
+	(*Filter)(nil),                // 29: warren.v1.Filter
 }
 var file_warren_v1_secret_proto_depIdxs = []int32{
-	17, // 0: warren.v1.Secret.meta:type_name -> warren.v1.Meta
-	3,  // 1: warren.v1.Secret.versions:type_name -> warren.v1.SecretVersion
-	18, // 2: warren.v1.Secret.lifetime:type_name -> google.protobuf.Duration
-	1,  // 3: warren.v1.Secret.notice:type_name -> warren.v1.ExpiryNotice
-	19, // 4: warren.v1.Secret.used_by:type_name -> warren.v1.Usage
-	2,  // 5: warren.v1.Secret.tasks:type_name -> warren.v1.SecretTask
-	20, // 6: warren.v1.ExpiryNotice.expires_at:type_name -> google.protobuf.Timestamp
-	20, // 7: warren.v1.SecretVersion.created_at:type_name -> google.protobuf.Timestamp
-	20, // 8: warren.v1.SecretVersion.expires_at:type_name -> google.protobuf.Timestamp
-	15, // 9: warren.v1.CreateSecretRequest.labels:type_name -> warren.v1.CreateSecretRequest.LabelsEntry
-	4,  // 10: warren.v1.CreateSecretRequest.items:type_name -> warren.v1.SealedItem
-	18, // 11: warren.v1.CreateSecretRequest.lifetime:type_name -> google.protobuf.Duration
-	21, // 12: warren.v1.UpdateSecretRequest.ref:type_name -> warren.v1.Ref
-	4,  // 13: warren.v1.UpdateSecretRequest.items:type_name -> warren.v1.SealedItem
-	16, // 14: warren.v1.UpdateSecretRequest.set_labels:type_name -> warren.v1.UpdateSecretRequest.SetLabelsEntry
-	18, // 15: warren.v1.UpdateSecretRequest.lifetime:type_name -> google.protobuf.Duration
-	0,  // 16: warren.v1.UpdateSecretResponse.secret:type_name -> warren.v1.Secret
-	21, // 17: warren.v1.RollbackSecretRequest.ref:type_name -> warren.v1.Ref
-	21, // 18: warren.v1.PruneSecretRequest.ref:type_name -> warren.v1.Ref
-	0,  // 19: warren.v1.PruneSecretResponse.secret:type_name -> warren.v1.Secret
-	11, // 20: warren.v1.PruneSecretResponse.in_use:type_name -> warren.v1.VersionInUse
-	19, // 21: warren.v1.VersionInUse.used_by:type_name -> warren.v1.Usage
-	0,  // 22: warren.v1.ListSecretsResponse.secrets:type_name -> warren.v1.Secret
-	21, // 23: warren.v1.DeleteSecretRequest.ref:type_name -> warren.v1.Ref
-	0,  // 24: warren.v1.DeleteSecretResponse.secret:type_name -> warren.v1.Secret
-	5,  // 25: warren.v1.Secrets.CreateSecret:input_type -> warren.v1.CreateSecretRequest
-	21, // 26: warren.v1.Secrets.GetSecret:input_type -> warren.v1.Ref
-	22, // 27: warren.v1.Secrets.ListSecrets:input_type -> warren.v1.Filter
-	6,  // 28: warren.v1.Secrets.UpdateSecret:input_type -> warren.v1.UpdateSecretRequest
-	8,  // 29: warren.v1.Secrets.RollbackSecret:input_type -> warren.v1.RollbackSecretRequest
-	9,  // 30: warren.v1.Secrets.PruneSecret:input_type -> warren.v1.PruneSecretRequest
-	13, // 31: warren.v1.Secrets.DeleteSecret:input_type -> warren.v1.DeleteSecretRequest
-	0,  // 32: warren.v1.Secrets.CreateSecret:output_type -> warren.v1.Secret
-	0,  // 33: warren.v1.Secrets.GetSecret:output_type -> warren.v1.Secret
-	12, // 34: warren.v1.Secrets.ListSecrets:output_type -> warren.v1.ListSecretsResponse
-	7,  // 35: warren.v1.Secrets.UpdateSecret:output_type -> warren.v1.UpdateSecretResponse
-	7,  // 36: warren.v1.Secrets.RollbackSecret:output_type -> warren.v1.UpdateSecretResponse
-	10, // 37: warren.v1.Secrets.PruneSecret:output_type -> warren.v1.PruneSecretResponse
-	14, // 38: warren.v1.Secrets.DeleteSecret:output_type -> warren.v1.DeleteSecretResponse
-	32, // [32:39] is the sub-list for method output_type
-	25, // [25:32] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	24, // 0: warren.v1.Secret.meta:type_name -> warren.v1.Meta
+	5,  // 1: warren.v1.Secret.versions:type_name -> warren.v1.SecretVersion
+	25, // 2: warren.v1.Secret.lifetime:type_name -> google.protobuf.Duration
+	3,  // 3: warren.v1.Secret.notice:type_name -> warren.v1.ExpiryNotice
+	26, // 4: warren.v1.Secret.used_by:type_name -> warren.v1.Usage
+	4,  // 5: warren.v1.Secret.tasks:type_name -> warren.v1.SecretTask
+	27, // 6: warren.v1.ExpiryNotice.expires_at:type_name -> google.protobuf.Timestamp
+	27, // 7: warren.v1.SecretVersion.created_at:type_name -> google.protobuf.Timestamp
+	27, // 8: warren.v1.SecretVersion.expires_at:type_name -> google.protobuf.Timestamp
+	22, // 9: warren.v1.CreateSecretRequest.labels:type_name -> warren.v1.CreateSecretRequest.LabelsEntry
+	6,  // 10: warren.v1.CreateSecretRequest.items:type_name -> warren.v1.SealedItem
+	25, // 11: warren.v1.CreateSecretRequest.lifetime:type_name -> google.protobuf.Duration
+	28, // 12: warren.v1.UpdateSecretRequest.ref:type_name -> warren.v1.Ref
+	6,  // 13: warren.v1.UpdateSecretRequest.items:type_name -> warren.v1.SealedItem
+	23, // 14: warren.v1.UpdateSecretRequest.set_labels:type_name -> warren.v1.UpdateSecretRequest.SetLabelsEntry
+	25, // 15: warren.v1.UpdateSecretRequest.lifetime:type_name -> google.protobuf.Duration
+	2,  // 16: warren.v1.UpdateSecretResponse.secret:type_name -> warren.v1.Secret
+	28, // 17: warren.v1.RollbackSecretRequest.ref:type_name -> warren.v1.Ref
+	28, // 18: warren.v1.PruneSecretRequest.ref:type_name -> warren.v1.Ref
+	2,  // 19: warren.v1.PruneSecretResponse.secret:type_name -> warren.v1.Secret
+	13, // 20: warren.v1.PruneSecretResponse.in_use:type_name -> warren.v1.VersionInUse
+	26, // 21: warren.v1.VersionInUse.used_by:type_name -> warren.v1.Usage
+	2,  // 22: warren.v1.ListSecretsResponse.secrets:type_name -> warren.v1.Secret
+	28, // 23: warren.v1.DeleteSecretRequest.ref:type_name -> warren.v1.Ref
+	2,  // 24: warren.v1.DeleteSecretResponse.secret:type_name -> warren.v1.Secret
+	2,  // 25: warren.v1.ExportedSecret.secret:type_name -> warren.v1.Secret
+	5,  // 26: warren.v1.ExportedSecret.version:type_name -> warren.v1.SecretVersion
+	6,  // 27: warren.v1.ExportedSecret.items:type_name -> warren.v1.SealedItem
+	0,  // 28: warren.v1.ImportSecretsRequest.on_conflict:type_name -> warren.v1.OnConflict
+	2,  // 29: warren.v1.ImportSecretsRequest.secret:type_name -> warren.v1.Secret
+	5,  // 30: warren.v1.ImportSecretsRequest.version:type_name -> warren.v1.SecretVersion
+	6,  // 31: warren.v1.ImportSecretsRequest.items:type_name -> warren.v1.SealedItem
+	21, // 32: warren.v1.ImportSecretsResponse.secrets:type_name -> warren.v1.ImportedSecret
+	1,  // 33: warren.v1.ImportedSecret.outcome:type_name -> warren.v1.ImportOutcome
+	7,  // 34: warren.v1.Secrets.CreateSecret:input_type -> warren.v1.CreateSecretRequest
+	28, // 35: warren.v1.Secrets.GetSecret:input_type -> warren.v1.Ref
+	29, // 36: warren.v1.Secrets.ListSecrets:input_type -> warren.v1.Filter
+	8,  // 37: warren.v1.Secrets.UpdateSecret:input_type -> warren.v1.UpdateSecretRequest
+	10, // 38: warren.v1.Secrets.RollbackSecret:input_type -> warren.v1.RollbackSecretRequest
+	11, // 39: warren.v1.Secrets.PruneSecret:input_type -> warren.v1.PruneSecretRequest
+	17, // 40: warren.v1.Secrets.ExportSecrets:input_type -> warren.v1.ExportSecretsRequest
+	19, // 41: warren.v1.Secrets.ImportSecrets:input_type -> warren.v1.ImportSecretsRequest
+	15, // 42: warren.v1.Secrets.DeleteSecret:input_type -> warren.v1.DeleteSecretRequest
+	2,  // 43: warren.v1.Secrets.CreateSecret:output_type -> warren.v1.Secret
+	2,  // 44: warren.v1.Secrets.GetSecret:output_type -> warren.v1.Secret
+	14, // 45: warren.v1.Secrets.ListSecrets:output_type -> warren.v1.ListSecretsResponse
+	9,  // 46: warren.v1.Secrets.UpdateSecret:output_type -> warren.v1.UpdateSecretResponse
+	9,  // 47: warren.v1.Secrets.RollbackSecret:output_type -> warren.v1.UpdateSecretResponse
+	12, // 48: warren.v1.Secrets.PruneSecret:output_type -> warren.v1.PruneSecretResponse
+	18, // 49: warren.v1.Secrets.ExportSecrets:output_type -> warren.v1.ExportedSecret
+	20, // 50: warren.v1.Secrets.ImportSecrets:output_type -> warren.v1.ImportSecretsResponse
+	16, // 51: warren.v1.Secrets.DeleteSecret:output_type -> warren.v1.DeleteSecretResponse
+	43, // [43:52] is the sub-list for method output_type
+	34, // [34:43] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_secret_proto_init() }
@@ -1220,13 +1700,14 @@ func file_warren_v1_secret_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_secret_proto_rawDesc), len(file_warren_v1_secret_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   17,
+			NumEnums:      2,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_warren_v1_secret_proto_goTypes,
 		DependencyIndexes: file_warren_v1_secret_proto_depIdxs,
+		EnumInfos:         file_warren_v1_secret_proto_enumTypes,
 		MessageInfos:      file_warren_v1_secret_proto_msgTypes,
 	}.Build()
 	File_warren_v1_secret_proto = out.File

@@ -25,6 +25,8 @@ const (
 	Secrets_UpdateSecret_FullMethodName   = "/warren.v1.Secrets/UpdateSecret"
 	Secrets_RollbackSecret_FullMethodName = "/warren.v1.Secrets/RollbackSecret"
 	Secrets_PruneSecret_FullMethodName    = "/warren.v1.Secrets/PruneSecret"
+	Secrets_ExportSecrets_FullMethodName  = "/warren.v1.Secrets/ExportSecrets"
+	Secrets_ImportSecrets_FullMethodName  = "/warren.v1.Secrets/ImportSecrets"
 	Secrets_DeleteSecret_FullMethodName   = "/warren.v1.Secrets/DeleteSecret"
 )
 
@@ -41,6 +43,11 @@ type SecretsClient interface {
 	RollbackSecret(ctx context.Context, in *RollbackSecretRequest, opts ...grpc.CallOption) (*UpdateSecretResponse, error)
 	// Drops the oldest versions, but none that is in use.
 	PruneSecret(ctx context.Context, in *PruneSecretRequest, opts ...grpc.CallOption) (*PruneSecretResponse, error)
+	// The values of secrets, sealed to the key in the request, a version after the
+	// other; recorded before the first one leaves.
+	ExportSecrets(ctx context.Context, in *ExportSecretsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportedSecret], error)
+	// Makes secrets of what was exported: all of them in one moment, or none.
+	ImportSecrets(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ImportSecretsRequest, ImportSecretsResponse], error)
 	// Refused while in use unless force is set, which takes the reference out
 	// of the services and the file out of their running tasks.
 	DeleteSecret(ctx context.Context, in *DeleteSecretRequest, opts ...grpc.CallOption) (*DeleteSecretResponse, error)
@@ -114,6 +121,38 @@ func (c *secretsClient) PruneSecret(ctx context.Context, in *PruneSecretRequest,
 	return out, nil
 }
 
+func (c *secretsClient) ExportSecrets(ctx context.Context, in *ExportSecretsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportedSecret], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Secrets_ServiceDesc.Streams[0], Secrets_ExportSecrets_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportSecretsRequest, ExportedSecret]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Secrets_ExportSecretsClient = grpc.ServerStreamingClient[ExportedSecret]
+
+func (c *secretsClient) ImportSecrets(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ImportSecretsRequest, ImportSecretsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Secrets_ServiceDesc.Streams[1], Secrets_ImportSecrets_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ImportSecretsRequest, ImportSecretsResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Secrets_ImportSecretsClient = grpc.ClientStreamingClient[ImportSecretsRequest, ImportSecretsResponse]
+
 func (c *secretsClient) DeleteSecret(ctx context.Context, in *DeleteSecretRequest, opts ...grpc.CallOption) (*DeleteSecretResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteSecretResponse)
@@ -137,6 +176,11 @@ type SecretsServer interface {
 	RollbackSecret(context.Context, *RollbackSecretRequest) (*UpdateSecretResponse, error)
 	// Drops the oldest versions, but none that is in use.
 	PruneSecret(context.Context, *PruneSecretRequest) (*PruneSecretResponse, error)
+	// The values of secrets, sealed to the key in the request, a version after the
+	// other; recorded before the first one leaves.
+	ExportSecrets(*ExportSecretsRequest, grpc.ServerStreamingServer[ExportedSecret]) error
+	// Makes secrets of what was exported: all of them in one moment, or none.
+	ImportSecrets(grpc.ClientStreamingServer[ImportSecretsRequest, ImportSecretsResponse]) error
 	// Refused while in use unless force is set, which takes the reference out
 	// of the services and the file out of their running tasks.
 	DeleteSecret(context.Context, *DeleteSecretRequest) (*DeleteSecretResponse, error)
@@ -167,6 +211,12 @@ func (UnimplementedSecretsServer) RollbackSecret(context.Context, *RollbackSecre
 }
 func (UnimplementedSecretsServer) PruneSecret(context.Context, *PruneSecretRequest) (*PruneSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PruneSecret not implemented")
+}
+func (UnimplementedSecretsServer) ExportSecrets(*ExportSecretsRequest, grpc.ServerStreamingServer[ExportedSecret]) error {
+	return status.Error(codes.Unimplemented, "method ExportSecrets not implemented")
+}
+func (UnimplementedSecretsServer) ImportSecrets(grpc.ClientStreamingServer[ImportSecretsRequest, ImportSecretsResponse]) error {
+	return status.Error(codes.Unimplemented, "method ImportSecrets not implemented")
 }
 func (UnimplementedSecretsServer) DeleteSecret(context.Context, *DeleteSecretRequest) (*DeleteSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteSecret not implemented")
@@ -300,6 +350,24 @@ func _Secrets_PruneSecret_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Secrets_ExportSecrets_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportSecretsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(SecretsServer).ExportSecrets(m, &grpc.GenericServerStream[ExportSecretsRequest, ExportedSecret]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Secrets_ExportSecretsServer = grpc.ServerStreamingServer[ExportedSecret]
+
+func _Secrets_ImportSecrets_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(SecretsServer).ImportSecrets(&grpc.GenericServerStream[ImportSecretsRequest, ImportSecretsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Secrets_ImportSecretsServer = grpc.ClientStreamingServer[ImportSecretsRequest, ImportSecretsResponse]
+
 func _Secrets_DeleteSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteSecretRequest)
 	if err := dec(in); err != nil {
@@ -354,6 +422,17 @@ var Secrets_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Secrets_DeleteSecret_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ExportSecrets",
+			Handler:       _Secrets_ExportSecrets_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ImportSecrets",
+			Handler:       _Secrets_ImportSecrets_Handler,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "warren/v1/secret.proto",
 }

@@ -18,7 +18,7 @@ import (
 // New makes `warren secret`.
 func New(s *command.Shell) *cobra.Command {
 	return command.Group("secret", "Manage secrets: values that are never on a disk in the clear",
-		newCreate(s), newList(s), newInspect(s), newUpdate(s), newVersions(s), newRollback(s), newPrune(s), newDelete(s))
+		newCreate(s), newList(s), newInspect(s), newUpdate(s), newVersions(s), newRollback(s), newPrune(s), newExport(s), newImport(s), newDelete(s))
 }
 
 // Noun is how secrets are fetched and shown.

@@ -8,6 +8,7 @@ import (
 	"github.com/cuemby/warren/internal/manager/store/storepb"
 	"github.com/cuemby/warren/internal/manager/vault"
 	"github.com/cuemby/warren/internal/pki"
+	"github.com/cuemby/warren/internal/seal"
 )
 
 // Vault takes values into the cluster's keeping, and vouches for who is who.
@@ -20,6 +21,10 @@ type Vault interface {
 	Accept(o vault.Object, items []*warrenv1.SealedItem) ([]*storepb.SecretItem, []uint64, error)
 	// Copy seals stored items of one object for another.
 	Copy(from, to vault.Object, items []*storepb.SecretItem) ([]*storepb.SecretItem, error)
+	// Export opens an object's stored items and seals them for who exports it.
+	Export(o vault.Object, items []*storepb.SecretItem, to *seal.Envelopes) ([]*warrenv1.SealedItem, error)
+	// Same tells whether two objects have the same items with the same values.
+	Same(a vault.Object, itemsOfA []*storepb.SecretItem, b vault.Object, itemsOfB []*storepb.SecretItem) (bool, error)
 	// ClusterID and CACertificate (PEM) say whose authority this is.
 	ClusterID() string
 	CACertificate() []byte

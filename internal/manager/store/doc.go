@@ -34,6 +34,7 @@
 //	use/<ns>/<object>                         Uses, of a volume or a secret
 //	secret/<ns>/<id>                          Secret, which has no value
 //	secretvalue/<ns>/<secret>/<version>       SecretValue, sealed; 20 digits
+//	staged/<import>/<number>                  Staged, a part of an import of secrets
 //	service/<ns>/<id>                         Service
 //	servicerevision/<ns>/<service>/<number>   ServiceRevision before the present one
 //	serviceupdate/<ns>/<id>                   ServiceUpdate

@@ -2,6 +2,7 @@ package reap
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -15,12 +16,14 @@ const (
 	requestsEvery = 10 * time.Minute
 )
 
-// forgetRequests looks at once and then every so often, until ctx ends.
+// forgetRequests looks at once and then every so often, until ctx ends: for old
+// requests, and for what unfinished ones left behind.
 func (r *Reconciler) forgetRequests(ctx context.Context) {
 	tick := time.NewTicker(requestsEvery)
 	defer tick.Stop()
 	for {
-		if err := r.forgetRequestsBefore(ctx, time.Now().Add(-keepRequests)); err != nil && ctx.Err() == nil {
+		limit := time.Now().Add(-keepRequests)
+		if err := errors.Join(r.forgetRequestsBefore(ctx, limit), r.dropStagedBefore(ctx, limit)); err != nil && ctx.Err() == nil {
 			r.log.Error("forgetting old requests failed; it is tried again", "after", requestsEvery, "error", err)
 		}
 		select {

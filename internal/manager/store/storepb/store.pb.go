@@ -914,6 +914,130 @@ func (x *Retired) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// Staged is a part of the values of an import that is not done yet. They belong
+// to no secret before the transaction that makes them visible and deletes this
+// row; what is left behind by one that never came is thrown away.
+type Staged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StagedAt      *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=staged_at,json=stagedAt,proto3" json:"staged_at,omitempty"`
+	Values        []*StagedValue         `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Staged) Reset() {
+	*x = Staged{}
+	mi := &file_storepb_store_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Staged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Staged) ProtoMessage() {}
+
+func (x *Staged) ProtoReflect() protoreflect.Message {
+	mi := &file_storepb_store_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Staged.ProtoReflect.Descriptor instead.
+func (*Staged) Descriptor() ([]byte, []int) {
+	return file_storepb_store_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Staged) GetStagedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StagedAt
+	}
+	return nil
+}
+
+func (x *Staged) GetValues() []*StagedValue {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+type StagedValue struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	SecretId  string                 `protobuf:"bytes,2,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
+	Version   uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Of its first item: tells it from a value that took its place.
+	Iv            []byte `protobuf:"bytes,4,opt,name=iv,proto3" json:"iv,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StagedValue) Reset() {
+	*x = StagedValue{}
+	mi := &file_storepb_store_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StagedValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StagedValue) ProtoMessage() {}
+
+func (x *StagedValue) ProtoReflect() protoreflect.Message {
+	mi := &file_storepb_store_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StagedValue.ProtoReflect.Descriptor instead.
+func (*StagedValue) Descriptor() ([]byte, []int) {
+	return file_storepb_store_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *StagedValue) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *StagedValue) GetSecretId() string {
+	if x != nil {
+		return x.SecretId
+	}
+	return ""
+}
+
+func (x *StagedValue) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *StagedValue) GetIv() []byte {
+	if x != nil {
+		return x.Iv
+	}
+	return nil
+}
+
 var File_storepb_store_proto protoreflect.FileDescriptor
 
 const file_storepb_store_proto_rawDesc = "" +
@@ -981,7 +1105,15 @@ const file_storepb_store_proto_rawDesc = "" +
 	"\tobject_id\x18\x01 \x01(\tR\bobjectId\x123\n" +
 	"\adone_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06doneAt\"5\n" +
 	"\aRetired\x12*\n" +
-	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02atB9Z7github.com/cuemby/warren/internal/manager/store/storepbb\x06proto3"
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"o\n" +
+	"\x06Staged\x127\n" +
+	"\tstaged_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bstagedAt\x12,\n" +
+	"\x06values\x18\x02 \x03(\v2\x14.storepb.StagedValueR\x06values\"r\n" +
+	"\vStagedValue\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n" +
+	"\tsecret_id\x18\x02 \x01(\tR\bsecretId\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x0e\n" +
+	"\x02iv\x18\x04 \x01(\fR\x02ivB9Z7github.com/cuemby/warren/internal/manager/store/storepbb\x06proto3"
 
 var (
 	file_storepb_store_proto_rawDescOnce sync.Once
@@ -995,7 +1127,7 @@ func file_storepb_store_proto_rawDescGZIP() []byte {
 	return file_storepb_store_proto_rawDescData
 }
 
-var file_storepb_store_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_storepb_store_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_storepb_store_proto_goTypes = []any{
 	(*Transaction)(nil),           // 0: storepb.Transaction
 	(*Guard)(nil),                 // 1: storepb.Guard
@@ -1011,7 +1143,9 @@ var file_storepb_store_proto_goTypes = []any{
 	(*PortOwner)(nil),             // 11: storepb.PortOwner
 	(*Request)(nil),               // 12: storepb.Request
 	(*Retired)(nil),               // 13: storepb.Retired
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*Staged)(nil),                // 14: storepb.Staged
+	(*StagedValue)(nil),           // 15: storepb.StagedValue
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_storepb_store_proto_depIdxs = []int32{
 	1,  // 0: storepb.Transaction.guards:type_name -> storepb.Guard
@@ -1022,13 +1156,15 @@ var file_storepb_store_proto_depIdxs = []int32{
 	6,  // 5: storepb.ClusterKeys.sealing_key:type_name -> storepb.SealedBox
 	8,  // 6: storepb.SecretValue.items:type_name -> storepb.SecretItem
 	6,  // 7: storepb.SecretItem.box:type_name -> storepb.SealedBox
-	14, // 8: storepb.Request.done_at:type_name -> google.protobuf.Timestamp
-	14, // 9: storepb.Retired.at:type_name -> google.protobuf.Timestamp
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	16, // 8: storepb.Request.done_at:type_name -> google.protobuf.Timestamp
+	16, // 9: storepb.Retired.at:type_name -> google.protobuf.Timestamp
+	16, // 10: storepb.Staged.staged_at:type_name -> google.protobuf.Timestamp
+	15, // 11: storepb.Staged.values:type_name -> storepb.StagedValue
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_storepb_store_proto_init() }
@@ -1048,7 +1184,7 @@ func file_storepb_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_storepb_store_proto_rawDesc), len(file_storepb_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
