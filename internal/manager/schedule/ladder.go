@@ -11,6 +11,8 @@ type ladder struct {
 	lowest, highest int
 	// Per node: its neighbours on its rung, and the rung.
 	next, prev, count []int
+	on                []bool
+	size              int
 }
 
 // rung is the two ends of one list; -1 when empty.
@@ -21,7 +23,7 @@ const none = -1
 func newLadder(nodes int) *ladder {
 	return &ladder{
 		rungs: map[int]*rung{}, lowest: none, highest: none,
-		next: make([]int, nodes), prev: make([]int, nodes), count: make([]int, nodes),
+		next: make([]int, nodes), prev: make([]int, nodes), count: make([]int, nodes), on: make([]bool, nodes),
 	}
 }
 
@@ -32,6 +34,8 @@ func (l *ladder) insert(node, count int) {
 		r = &rung{none, none}
 		l.rungs[count] = r
 	}
+	l.on[node] = true
+	l.size++
 	l.count[node], l.next[node], l.prev[node] = count, none, r.last
 	if r.last == none {
 		r.first = node
@@ -47,6 +51,26 @@ func (l *ladder) insert(node, count int) {
 
 // raise moves a node of the ladder one rung up.
 func (l *ladder) raise(node int) {
+	l.take(node)
+	l.insert(node, l.count[node]+1)
+	l.settle()
+}
+
+// remove takes a node off the ladder.
+func (l *ladder) remove(node int) {
+	l.take(node)
+	if l.size == 0 {
+		l.lowest, l.highest = none, none
+		return
+	}
+	l.settle()
+}
+
+// has tells whether a node is on the ladder.
+func (l *ladder) has(node int) bool { return l.on[node] }
+
+// take takes a node off its rung.
+func (l *ladder) take(node int) {
 	r := l.rungs[l.count[node]]
 	next, prev := l.next[node], l.prev[node]
 	if prev == none {
@@ -59,7 +83,12 @@ func (l *ladder) raise(node int) {
 	} else {
 		l.prev[next] = prev
 	}
-	l.insert(node, l.count[node]+1)
+	l.on[node] = false
+	l.size--
+}
+
+// settle finds the lowest rung with a node, of which there is one.
+func (l *ladder) settle() {
 	for l.rungs[l.lowest] == nil || l.rungs[l.lowest].first == none {
 		l.lowest++
 	}

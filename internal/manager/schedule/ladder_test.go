@@ -19,9 +19,14 @@ func TestLadderStaysInOrder(t *testing.T) {
 			l.raise(i)
 			counts[i]++
 		}
+		for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(counts)-1), 0, len(counts), rapid.ID[int]).Draw(t, "removed") {
+			l.remove(i)
+			counts[i] = none
+		}
+		counts = slices.DeleteFunc(counts, func(c int) bool { return c == none })
 		var got []int
 		for n := range l.ascending() {
-			got = append(got, counts[n])
+			got = append(got, l.count[n])
 		}
 		want := slices.Sorted(slices.Values(counts))
 		if !slices.Equal(got, want) {

@@ -9,9 +9,10 @@
 // Among the nodes that pass, tasks are spread: first over the nodes that run
 // fewest of the same service, then over those that run fewest in all.
 //
-// Nodes are kept in order of their load in ladders (ladder.go), so a placement
-// looks at a few nodes, not at all of them; only a task that fits nowhere costs
-// one look at each.
+// Nodes are kept in order of their load in ladders (ladder.go), one for each
+// kind of demands that tasks have (field.go), so a placement looks at a few
+// nodes, not at all of them; only the first task of a kind, and one that fits
+// nowhere, cost one look at each.
 package schedule
 
 import (
@@ -136,12 +137,13 @@ func Decide(s Snapshot) Decisions {
 type plan struct {
 	nodes       []*node // by ID
 	nodeByID    map[string]*node
-	ready       int
 	volumes     map[string]*Volume
 	volumeOrder []*Volume
-	spread      map[string]*spread
-	// Ready nodes by how many tasks, and by how many volumes, they have.
-	byTasks, byVolumes *ladder
+	// running counts, by service and node, the tasks of the services at hand.
+	running map[string]map[int]int
+	fields  map[demands]*field
+	// byVolumes has the usable nodes by how many volumes they have.
+	byVolumes *ladder
 	// Why a task with these requirements fits nowhere: many wait for the same.
 	reasons map[string]string
 	out     Decisions
@@ -157,20 +159,19 @@ func newPlan(s Snapshot) *plan {
 	p := &plan{
 		nodeByID: make(map[string]*node, len(s.Nodes)),
 		volumes:  make(map[string]*Volume, len(s.Volumes)),
-		spread:   map[string]*spread{},
+		running:  map[string]map[int]int{},
+		fields:   map[demands]*field{},
 		reasons:  map[string]string{},
 	}
 	for _, n := range s.Nodes {
 		p.nodes = append(p.nodes, &node{Node: n})
 	}
 	slices.SortFunc(p.nodes, func(a, b *node) int { return strings.Compare(a.ID, b.ID) })
-	p.byTasks, p.byVolumes = newLadder(len(p.nodes)), newLadder(len(p.nodes))
+	p.byVolumes = newLadder(len(p.nodes))
 	for i, n := range p.nodes {
 		n.index = i
 		p.nodeByID[n.ID] = n
 		if n.usable() {
-			p.ready++
-			p.byTasks.insert(i, n.Tasks)
 			p.byVolumes.insert(i, n.Volumes)
 		}
 	}
@@ -180,11 +181,22 @@ func newPlan(s Snapshot) *plan {
 	}
 	slices.SortFunc(p.volumeOrder, func(a, b *Volume) int { return strings.Compare(a.ID, b.ID) })
 	for _, t := range s.Tasks {
-		if p.spread[t.ServiceID] == nil {
-			p.spread[t.ServiceID] = p.newSpread(s.Spread[t.ServiceID])
+		if p.running[t.ServiceID] == nil {
+			p.running[t.ServiceID] = p.counted(s.Spread[t.ServiceID])
 		}
 	}
 	return p
+}
+
+// counted turns counts by node ID into such by index.
+func (p *plan) counted(byID map[string]int) map[int]int {
+	counts := make(map[int]int, len(byID))
+	for id, tasks := range byID {
+		if n := p.nodeByID[id]; n != nil {
+			counts[n.index] = tasks
+		}
+	}
+	return counts
 }
 
 // placeTask gives the task the best node that every filter lets through, or
@@ -200,10 +212,13 @@ func (p *plan) placeTask(t *Task) {
 		return
 	}
 	p.out.Tasks = append(p.out.Tasks, Placement{t.ID, n.ID})
-	p.spread[t.ServiceID].add(n)
+	before := p.running[t.ServiceID][n.index]
+	p.running[t.ServiceID][n.index]++
 	n.Tasks++
 	n.Reserved = n.Reserved.Plus(t.Reserve)
-	p.byTasks.raise(n.index)
+	for _, f := range p.fields {
+		f.placed(t.ServiceID, n, before)
+	}
 	for _, ref := range t.Volumes {
 		v := p.volumes[ref.ID]
 		if v.Local && v.NodeID == "" {
@@ -224,20 +239,7 @@ func (p *plan) choose(t *Task) *node {
 		}
 		return nil
 	}
-	var best *node
-	s := p.spread[t.ServiceID]
-	for i := range p.byTasks.ascending() {
-		n := p.nodes[i]
-		if (best == nil || s.tasks(n) < s.tasks(best)) && p.fits(t, n) {
-			best = n
-		}
-		// No node has fewer of this service, and those that follow have
-		// more in all.
-		if best != nil && s.tasks(best) == s.floor() {
-			break
-		}
-	}
-	return best
+	return p.field(t).choose(t)
 }
 
 func (p *plan) placeVolumeAlone(v *Volume) {

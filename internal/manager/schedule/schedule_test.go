@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -96,6 +97,35 @@ func TestAVolumeGoesWhereItsTaskGoes(t *testing.T) {
 	d := Decide(s)
 	if got, want := fmt.Sprint(d.Tasks, d.Volumes), "[{a n2}] [{v n2} {alone n1}]"; got != want {
 		t.Errorf("decided %s, want %s", got, want)
+	}
+}
+
+// Nodes that had nothing to spare, and more kinds of demands than are
+// remembered: the tasks lie evenly all the same.
+func TestManyKindsOfDemandsAreSpread(t *testing.T) {
+	s := Snapshot{Nodes: []Node{
+		{ID: "full", Ready: true, Capacity: Resources{Memory: 1}},
+		{ID: "n1", Ready: true, Capacity: Resources{Memory: 1 << 30}}, {ID: "n2", Ready: true, Capacity: Resources{Memory: 1 << 30}},
+	}}
+	const kinds = 2 * maxFields
+	for i := range 2 * kinds {
+		s.Tasks = append(s.Tasks, Task{ID: fmt.Sprint(i), ServiceID: fmt.Sprint("s", i%kinds), Reserve: Resources{Memory: uint64(2 + i%kinds)}})
+	}
+	on := map[string]map[string]int{}
+	for _, p := range Decide(s).Tasks {
+		if on[p.NodeID] == nil {
+			on[p.NodeID] = map[string]int{}
+		}
+		i, _ := strconv.Atoi(p.ID)
+		on[p.NodeID][s.Tasks[i].ServiceID]++
+	}
+	for _, node := range []string{"n1", "n2"} {
+		if len(on[node]) != kinds {
+			t.Errorf("%s has tasks of %d services of %d", node, len(on[node]), kinds)
+		}
+	}
+	if on["full"] != nil {
+		t.Errorf("the full one was given %v", on["full"])
 	}
 }
 
