@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"runtime"
@@ -92,6 +93,11 @@ func (b Bundle) Parse() (*Credential, error) {
 
 // Identity is whom the credential's certificate names.
 func (c *Credential) Identity() Identity { return c.identity }
+
+// CA is the certificate of the cluster's CA, as PEM.
+func (c *Credential) CA() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.ca.Raw})
+}
 
 // NotAfter is when the certificate expires.
 func (c *Credential) NotAfter() time.Time { return c.tls.Leaf.NotAfter }

@@ -6,6 +6,7 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -47,7 +48,19 @@ func (s *Shell) Calling(do Call) func(*cobra.Command, []string) error {
 			return err
 		}
 		defer c.Close()
-		return do(ctx, c, args)
+		if err := do(ctx, c, args); err != nil {
+			return err
+		}
+		s.renew(ctx, c)
+		return nil
+	}
+}
+
+// renew keeps the person's certificate from expiring while it is in use. What
+// was asked for is done by now; that this failed is told while there is time.
+func (s *Shell) renew(ctx context.Context, c *client.Client) {
+	if err := c.RenewCertificate(ctx, "", s.Now()); err != nil && ctx.Err() == nil {
+		fmt.Fprintf(s.Err, "Warning: %v\n", err)
 	}
 }
 
