@@ -9,6 +9,7 @@ package warrenv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -58,6 +59,98 @@ func (*GetClusterRequest) Descriptor() ([]byte, []int) {
 	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{0}
 }
 
+type UpdateClusterRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long deleted volumes wait in the trash; unchanged when unset.
+	TrashTime     *durationpb.Duration `protobuf:"bytes,1,opt,name=trash_time,json=trashTime,proto3" json:"trash_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateClusterRequest) Reset() {
+	*x = UpdateClusterRequest{}
+	mi := &file_warren_v1_cluster_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateClusterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateClusterRequest) ProtoMessage() {}
+
+func (x *UpdateClusterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_cluster_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateClusterRequest.ProtoReflect.Descriptor instead.
+func (*UpdateClusterRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *UpdateClusterRequest) GetTrashTime() *durationpb.Duration {
+	if x != nil {
+		return x.TrashTime
+	}
+	return nil
+}
+
+// ClusterSettings are what people change of a whole cluster.
+type ClusterSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long deleted volumes wait in the trash; 24 h when unset, 0 is not at
+	// all.
+	TrashTime     *durationpb.Duration `protobuf:"bytes,1,opt,name=trash_time,json=trashTime,proto3" json:"trash_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClusterSettings) Reset() {
+	*x = ClusterSettings{}
+	mi := &file_warren_v1_cluster_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterSettings) ProtoMessage() {}
+
+func (x *ClusterSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_cluster_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterSettings.ProtoReflect.Descriptor instead.
+func (*ClusterSettings) Descriptor() ([]byte, []int) {
+	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ClusterSettings) GetTrashTime() *durationpb.Duration {
+	if x != nil {
+		return x.TrashTime
+	}
+	return nil
+}
+
 // Cluster is the one row that says which cluster this is. The keys that open
 // secrets are in the store's own messages, not here.
 type Cluster struct {
@@ -71,16 +164,17 @@ type Cluster struct {
 	SealingKey []byte `protobuf:"bytes,5,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
 	// SHA-256 of the unlock key, hex, first 16 digits: names it without telling.
 	UnlockKeyFingerprint string `protobuf:"bytes,6,opt,name=unlock_key_fingerprint,json=unlockKeyFingerprint,proto3" json:"unlock_key_fingerprint,omitempty"`
-	// Filled in when read.
-	Version       string `protobuf:"bytes,10,opt,name=version,proto3" json:"version,omitempty"`
-	Leader        string `protobuf:"bytes,11,opt,name=leader,proto3" json:"leader,omitempty"`
+	// Filled in when read; stored elsewhere.
+	Version       string           `protobuf:"bytes,10,opt,name=version,proto3" json:"version,omitempty"`
+	Leader        string           `protobuf:"bytes,11,opt,name=leader,proto3" json:"leader,omitempty"`
+	Settings      *ClusterSettings `protobuf:"bytes,12,opt,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Cluster) Reset() {
 	*x = Cluster{}
-	mi := &file_warren_v1_cluster_proto_msgTypes[1]
+	mi := &file_warren_v1_cluster_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -92,7 +186,7 @@ func (x *Cluster) String() string {
 func (*Cluster) ProtoMessage() {}
 
 func (x *Cluster) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_cluster_proto_msgTypes[1]
+	mi := &file_warren_v1_cluster_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -105,7 +199,7 @@ func (x *Cluster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cluster.ProtoReflect.Descriptor instead.
 func (*Cluster) Descriptor() ([]byte, []int) {
-	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{1}
+	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Cluster) GetId() string {
@@ -164,6 +258,13 @@ func (x *Cluster) GetLeader() string {
 	return ""
 }
 
+func (x *Cluster) GetSettings() *ClusterSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
 type ListEventsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Since         *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
@@ -174,7 +275,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_warren_v1_cluster_proto_msgTypes[2]
+	mi := &file_warren_v1_cluster_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -186,7 +287,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_cluster_proto_msgTypes[2]
+	mi := &file_warren_v1_cluster_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -199,7 +300,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{2}
+	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListEventsRequest) GetSince() *timestamppb.Timestamp {
@@ -236,7 +337,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_warren_v1_cluster_proto_msgTypes[3]
+	mi := &file_warren_v1_cluster_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -248,7 +349,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_cluster_proto_msgTypes[3]
+	mi := &file_warren_v1_cluster_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -261,7 +362,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{3}
+	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -324,8 +425,14 @@ var File_warren_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_warren_v1_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\x17warren/v1/cluster.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\"\x13\n" +
-	"\x11GetClusterRequest\"\x98\x02\n" +
+	"\x17warren/v1/cluster.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\"\x13\n" +
+	"\x11GetClusterRequest\"P\n" +
+	"\x14UpdateClusterRequest\x128\n" +
+	"\n" +
+	"trash_time\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\ttrashTime\"K\n" +
+	"\x0fClusterSettings\x128\n" +
+	"\n" +
+	"trash_time\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\ttrashTime\"\xd0\x02\n" +
 	"\aCluster\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x129\n" +
@@ -337,7 +444,8 @@ const file_warren_v1_cluster_proto_rawDesc = "" +
 	"\x16unlock_key_fingerprint\x18\x06 \x01(\tR\x14unlockKeyFingerprint\x12\x18\n" +
 	"\aversion\x18\n" +
 	" \x01(\tR\aversion\x12\x16\n" +
-	"\x06leader\x18\v \x01(\tR\x06leader\"]\n" +
+	"\x06leader\x18\v \x01(\tR\x06leader\x126\n" +
+	"\bsettings\x18\f \x01(\v2\x1a.warren.v1.ClusterSettingsR\bsettings\"]\n" +
 	"\x11ListEventsRequest\x120\n" +
 	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\"\xdb\x01\n" +
@@ -349,11 +457,13 @@ const file_warren_v1_cluster_proto_rawDesc = "" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x06 \x01(\tR\x02id\x12\x16\n" +
 	"\x06reason\x18\a \x01(\tR\x06reason\x12\x18\n" +
-	"\amessage\x18\b \x01(\tR\amessage2\x9d\x01\n" +
+	"\amessage\x18\b \x01(\tR\amessage2\xee\x01\n" +
 	"\bClusters\x12H\n" +
 	"\n" +
 	"GetCluster\x12\x1c.warren.v1.GetClusterRequest\x1a\x12.warren.v1.Cluster\"\b\xca\xf3\x18\x04\n" +
-	"\x02\x01\x03\x12G\n" +
+	"\x02\x01\x03\x12O\n" +
+	"\rUpdateCluster\x12\x1f.warren.v1.UpdateClusterRequest\x1a\x12.warren.v1.Cluster\"\t\xca\xf3\x18\x05\n" +
+	"\x01\x02\x18\x01\x12G\n" +
 	"\n" +
 	"ListEvents\x12\x1c.warren.v1.ListEventsRequest\x1a\x10.warren.v1.Event\"\a\xca\xf3\x18\x03\n" +
 	"\x01\x010\x01B1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
@@ -370,27 +480,35 @@ func file_warren_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_warren_v1_cluster_proto_rawDescData
 }
 
-var file_warren_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_warren_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_warren_v1_cluster_proto_goTypes = []any{
 	(*GetClusterRequest)(nil),     // 0: warren.v1.GetClusterRequest
-	(*Cluster)(nil),               // 1: warren.v1.Cluster
-	(*ListEventsRequest)(nil),     // 2: warren.v1.ListEventsRequest
-	(*Event)(nil),                 // 3: warren.v1.Event
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*UpdateClusterRequest)(nil),  // 1: warren.v1.UpdateClusterRequest
+	(*ClusterSettings)(nil),       // 2: warren.v1.ClusterSettings
+	(*Cluster)(nil),               // 3: warren.v1.Cluster
+	(*ListEventsRequest)(nil),     // 4: warren.v1.ListEventsRequest
+	(*Event)(nil),                 // 5: warren.v1.Event
+	(*durationpb.Duration)(nil),   // 6: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_warren_v1_cluster_proto_depIdxs = []int32{
-	4, // 0: warren.v1.Cluster.created_at:type_name -> google.protobuf.Timestamp
-	4, // 1: warren.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	4, // 2: warren.v1.Event.time:type_name -> google.protobuf.Timestamp
-	0, // 3: warren.v1.Clusters.GetCluster:input_type -> warren.v1.GetClusterRequest
-	2, // 4: warren.v1.Clusters.ListEvents:input_type -> warren.v1.ListEventsRequest
-	1, // 5: warren.v1.Clusters.GetCluster:output_type -> warren.v1.Cluster
-	3, // 6: warren.v1.Clusters.ListEvents:output_type -> warren.v1.Event
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	6, // 0: warren.v1.UpdateClusterRequest.trash_time:type_name -> google.protobuf.Duration
+	6, // 1: warren.v1.ClusterSettings.trash_time:type_name -> google.protobuf.Duration
+	7, // 2: warren.v1.Cluster.created_at:type_name -> google.protobuf.Timestamp
+	2, // 3: warren.v1.Cluster.settings:type_name -> warren.v1.ClusterSettings
+	7, // 4: warren.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	7, // 5: warren.v1.Event.time:type_name -> google.protobuf.Timestamp
+	0, // 6: warren.v1.Clusters.GetCluster:input_type -> warren.v1.GetClusterRequest
+	1, // 7: warren.v1.Clusters.UpdateCluster:input_type -> warren.v1.UpdateClusterRequest
+	4, // 8: warren.v1.Clusters.ListEvents:input_type -> warren.v1.ListEventsRequest
+	3, // 9: warren.v1.Clusters.GetCluster:output_type -> warren.v1.Cluster
+	3, // 10: warren.v1.Clusters.UpdateCluster:output_type -> warren.v1.Cluster
+	5, // 11: warren.v1.Clusters.ListEvents:output_type -> warren.v1.Event
+	9, // [9:12] is the sub-list for method output_type
+	6, // [6:9] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_cluster_proto_init() }
@@ -405,7 +523,7 @@ func file_warren_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_cluster_proto_rawDesc), len(file_warren_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,8 +19,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Clusters_GetCluster_FullMethodName = "/warren.v1.Clusters/GetCluster"
-	Clusters_ListEvents_FullMethodName = "/warren.v1.Clusters/ListEvents"
+	Clusters_GetCluster_FullMethodName    = "/warren.v1.Clusters/GetCluster"
+	Clusters_UpdateCluster_FullMethodName = "/warren.v1.Clusters/UpdateCluster"
+	Clusters_ListEvents_FullMethodName    = "/warren.v1.Clusters/ListEvents"
 )
 
 // ClustersClient is the client API for Clusters service.
@@ -28,6 +29,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type ClustersClient interface {
 	GetCluster(ctx context.Context, in *GetClusterRequest, opts ...grpc.CallOption) (*Cluster, error)
+	// Changes settings of the whole cluster.
+	UpdateCluster(ctx context.Context, in *UpdateClusterRequest, opts ...grpc.CallOption) (*Cluster, error)
 	// What happened, oldest first; with follow the stream stays open.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
 }
@@ -44,6 +47,16 @@ func (c *clustersClient) GetCluster(ctx context.Context, in *GetClusterRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Cluster)
 	err := c.cc.Invoke(ctx, Clusters_GetCluster_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *clustersClient) UpdateCluster(ctx context.Context, in *UpdateClusterRequest, opts ...grpc.CallOption) (*Cluster, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Cluster)
+	err := c.cc.Invoke(ctx, Clusters_UpdateCluster_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +87,8 @@ type Clusters_ListEventsClient = grpc.ServerStreamingClient[Event]
 // for forward compatibility.
 type ClustersServer interface {
 	GetCluster(context.Context, *GetClusterRequest) (*Cluster, error)
+	// Changes settings of the whole cluster.
+	UpdateCluster(context.Context, *UpdateClusterRequest) (*Cluster, error)
 	// What happened, oldest first; with follow the stream stays open.
 	ListEvents(*ListEventsRequest, grpc.ServerStreamingServer[Event]) error
 	mustEmbedUnimplementedClustersServer()
@@ -88,6 +103,9 @@ type UnimplementedClustersServer struct{}
 
 func (UnimplementedClustersServer) GetCluster(context.Context, *GetClusterRequest) (*Cluster, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCluster not implemented")
+}
+func (UnimplementedClustersServer) UpdateCluster(context.Context, *UpdateClusterRequest) (*Cluster, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateCluster not implemented")
 }
 func (UnimplementedClustersServer) ListEvents(*ListEventsRequest, grpc.ServerStreamingServer[Event]) error {
 	return status.Error(codes.Unimplemented, "method ListEvents not implemented")
@@ -131,6 +149,24 @@ func _Clusters_GetCluster_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Clusters_UpdateCluster_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateClusterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClustersServer).UpdateCluster(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Clusters_UpdateCluster_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClustersServer).UpdateCluster(ctx, req.(*UpdateClusterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Clusters_ListEvents_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(ListEventsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -152,6 +188,10 @@ var Clusters_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCluster",
 			Handler:    _Clusters_GetCluster_Handler,
+		},
+		{
+			MethodName: "UpdateCluster",
+			Handler:    _Clusters_UpdateCluster_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

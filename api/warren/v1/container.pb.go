@@ -282,14 +282,19 @@ func (Protocol) EnumDescriptor() ([]byte, []int) {
 
 // VolumeMount asks for a volume, by name, at a path in the container.
 type VolumeMount struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Volume   string                 `protobuf:"bytes,1,opt,name=volume,proto3" json:"volume,omitempty"`
-	Path     string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
-	ReadOnly bool                   `protobuf:"varint,3,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In it, {{.Slot}} is the task's slot.
+	Volume   string `protobuf:"bytes,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	Path     string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	ReadOnly bool   `protobuf:"varint,3,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	// Leave a new volume empty instead of taking over what the image has there.
 	NoCopy bool `protobuf:"varint,4,opt,name=no_copy,json=noCopy,proto3" json:"no_copy,omitempty"`
 	// What the container may move to and from the device that the volume is on.
-	IoLimit       *IoLimit `protobuf:"bytes,5,opt,name=io_limit,json=ioLimit,proto3" json:"io_limit,omitempty"`
+	IoLimit *IoLimit `protobuf:"bytes,5,opt,name=io_limit,json=ioLimit,proto3" json:"io_limit,omitempty"`
+	// No other task holds the volume while one of these does.
+	Exclusive bool `protobuf:"varint,6,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
+	// A file or directory of the node instead of a volume.
+	HostPath      string `protobuf:"bytes,7,opt,name=host_path,json=hostPath,proto3" json:"host_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -357,6 +362,20 @@ func (x *VolumeMount) GetIoLimit() *IoLimit {
 		return x.IoLimit
 	}
 	return nil
+}
+
+func (x *VolumeMount) GetExclusive() bool {
+	if x != nil {
+		return x.Exclusive
+	}
+	return false
+}
+
+func (x *VolumeMount) GetHostPath() string {
+	if x != nil {
+		return x.HostPath
+	}
+	return ""
 }
 
 // IoLimit bounds reads and writes, each on its own; 0 is no limit.
@@ -1157,13 +1176,15 @@ var File_warren_v1_container_proto protoreflect.FileDescriptor
 
 const file_warren_v1_container_proto_rawDesc = "" +
 	"\n" +
-	"\x19warren/v1/container.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\"\x9e\x01\n" +
+	"\x19warren/v1/container.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\"\xd9\x01\n" +
 	"\vVolumeMount\x12\x16\n" +
 	"\x06volume\x18\x01 \x01(\tR\x06volume\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1b\n" +
 	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12\x17\n" +
 	"\ano_copy\x18\x04 \x01(\bR\x06noCopy\x12-\n" +
-	"\bio_limit\x18\x05 \x01(\v2\x12.warren.v1.IoLimitR\aioLimit\"g\n" +
+	"\bio_limit\x18\x05 \x01(\v2\x12.warren.v1.IoLimitR\aioLimit\x12\x1c\n" +
+	"\texclusive\x18\x06 \x01(\bR\texclusive\x12\x1b\n" +
+	"\thost_path\x18\a \x01(\tR\bhostPath\"g\n" +
 	"\aIoLimit\x12(\n" +
 	"\x10bytes_per_second\x18\x01 \x01(\x04R\x0ebytesPerSecond\x122\n" +
 	"\x15operations_per_second\x18\x02 \x01(\x04R\x13operationsPerSecond\"\xbc\x02\n" +

@@ -90,6 +90,8 @@ const (
 	VolumePhase_VOLUME_PHASE_FAILED VolumePhase = 3
 	// Its node has removed it.
 	VolumePhase_VOLUME_PHASE_GONE VolumePhase = 4
+	// Its node has moved it to the trash.
+	VolumePhase_VOLUME_PHASE_TRASHED VolumePhase = 5
 )
 
 // Enum value maps for VolumePhase.
@@ -100,6 +102,7 @@ var (
 		2: "VOLUME_PHASE_READY",
 		3: "VOLUME_PHASE_FAILED",
 		4: "VOLUME_PHASE_GONE",
+		5: "VOLUME_PHASE_TRASHED",
 	}
 	VolumePhase_value = map[string]int32{
 		"VOLUME_PHASE_UNSPECIFIED": 0,
@@ -107,6 +110,7 @@ var (
 		"VOLUME_PHASE_READY":       2,
 		"VOLUME_PHASE_FAILED":      3,
 		"VOLUME_PHASE_GONE":        4,
+		"VOLUME_PHASE_TRASHED":     5,
 	}
 )
 
@@ -138,10 +142,13 @@ func (VolumePhase) EnumDescriptor() ([]byte, []int) {
 }
 
 type VolumeSpec struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Driver        string                 `protobuf:"bytes,1,opt,name=driver,proto3" json:"driver,omitempty"`
-	Options       map[string]string      `protobuf:"bytes,2,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Access        AccessMode             `protobuf:"varint,3,opt,name=access,proto3,enum=warren.v1.AccessMode" json:"access,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Driver  string                 `protobuf:"bytes,1,opt,name=driver,proto3" json:"driver,omitempty"`
+	Options map[string]string      `protobuf:"bytes,2,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Access  AccessMode             `protobuf:"varint,3,opt,name=access,proto3,enum=warren.v1.AccessMode" json:"access,omitempty"`
+	// The most that it can hold, its filesystem's own needs included; 0 is no
+	// limit but the disk's.
+	SizeBytes     uint64 `protobuf:"varint,4,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -197,6 +204,13 @@ func (x *VolumeSpec) GetAccess() AccessMode {
 	return AccessMode_ACCESS_MODE_UNSPECIFIED
 }
 
+func (x *VolumeSpec) GetSizeBytes() uint64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
 // Volume is a named piece of storage.
 type Volume struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -207,8 +221,15 @@ type Volume struct {
 	NodeId string `protobuf:"bytes,3,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	// The data's node is final: it was mounted once.
 	Pinned bool `protobuf:"varint,4,opt,name=pinned,proto3" json:"pinned,omitempty"`
-	// Set when its deletion was asked for: nothing may attach to it any more.
+	// Set when its deletion was asked for: nothing may attach to it any more. Its
+	// node moves it to the trash.
 	DeletedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deleted_at,json=deletedAt,proto3" json:"deleted_at,omitempty"`
+	// When the trash lets go of it; set with deleted_at.
+	PurgeAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=purge_at,json=purgeAt,proto3" json:"purge_at,omitempty"`
+	// Its data is to be removed for good, now.
+	Purge bool `protobuf:"varint,7,opt,name=purge,proto3" json:"purge,omitempty"`
+	// Since when it is in the trash, and its name is free.
+	TrashedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=trashed_at,json=trashedAt,proto3" json:"trashed_at,omitempty"`
 	// What follows is filled in when a volume is read; it is stored elsewhere.
 	Status        *VolumeStatus `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
 	NodeName      string        `protobuf:"bytes,11,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`
@@ -282,6 +303,27 @@ func (x *Volume) GetDeletedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Volume) GetPurgeAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PurgeAt
+	}
+	return nil
+}
+
+func (x *Volume) GetPurge() bool {
+	if x != nil {
+		return x.Purge
+	}
+	return false
+}
+
+func (x *Volume) GetTrashedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TrashedAt
+	}
+	return nil
+}
+
 func (x *Volume) GetStatus() *VolumeStatus {
 	if x != nil {
 		return x.Status
@@ -312,8 +354,17 @@ type VolumeStatus struct {
 	Message    string                 `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	MountPoint string                 `protobuf:"bytes,5,opt,name=mount_point,json=mountPoint,proto3" json:"mount_point,omitempty"`
 	// Bytes on disk; unset before the first measurement.
-	UsedBytes     *uint64                `protobuf:"varint,6,opt,name=used_bytes,json=usedBytes,proto3,oneof" json:"used_bytes,omitempty"`
-	MeasuredAt    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=measured_at,json=measuredAt,proto3" json:"measured_at,omitempty"`
+	UsedBytes  *uint64                `protobuf:"varint,6,opt,name=used_bytes,json=usedBytes,proto3,oneof" json:"used_bytes,omitempty"`
+	MeasuredAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=measured_at,json=measuredAt,proto3" json:"measured_at,omitempty"`
+	// What the storage lets it hold now, in bytes; 0 without a limit.
+	LimitBytes uint64 `protobuf:"varint,8,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	// Why the limit could not be raised to that of the spec, which was
+	// resize_bytes then.
+	ResizeMessage string `protobuf:"bytes,9,opt,name=resize_message,json=resizeMessage,proto3" json:"resize_message,omitempty"`
+	ResizeBytes   uint64 `protobuf:"varint,10,opt,name=resize_bytes,json=resizeBytes,proto3" json:"resize_bytes,omitempty"`
+	// The task whose container was started with it last, and when.
+	LastMountedBy string                 `protobuf:"bytes,11,opt,name=last_mounted_by,json=lastMountedBy,proto3" json:"last_mounted_by,omitempty"`
+	LastMountedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_mounted_at,json=lastMountedAt,proto3" json:"last_mounted_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -393,6 +444,41 @@ func (x *VolumeStatus) GetUsedBytes() uint64 {
 func (x *VolumeStatus) GetMeasuredAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.MeasuredAt
+	}
+	return nil
+}
+
+func (x *VolumeStatus) GetLimitBytes() uint64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+func (x *VolumeStatus) GetResizeMessage() string {
+	if x != nil {
+		return x.ResizeMessage
+	}
+	return ""
+}
+
+func (x *VolumeStatus) GetResizeBytes() uint64 {
+	if x != nil {
+		return x.ResizeBytes
+	}
+	return 0
+}
+
+func (x *VolumeStatus) GetLastMountedBy() string {
+	if x != nil {
+		return x.LastMountedBy
+	}
+	return ""
+}
+
+func (x *VolumeStatus) GetLastMountedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastMountedAt
 	}
 	return nil
 }
@@ -621,6 +707,77 @@ func (x *CreateVolumeRequest) GetNode() string {
 	return ""
 }
 
+type ListVolumesRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Filter *Filter                `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Those in the trash instead of all others.
+	Trash bool `protobuf:"varint,2,opt,name=trash,proto3" json:"trash,omitempty"`
+	// Only those that no service names and no task holds.
+	Unused bool `protobuf:"varint,3,opt,name=unused,proto3" json:"unused,omitempty"`
+	// Only those of this node, by name or ID.
+	Node          string `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListVolumesRequest) Reset() {
+	*x = ListVolumesRequest{}
+	mi := &file_warren_v1_volume_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListVolumesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListVolumesRequest) ProtoMessage() {}
+
+func (x *ListVolumesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_volume_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListVolumesRequest.ProtoReflect.Descriptor instead.
+func (*ListVolumesRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListVolumesRequest) GetFilter() *Filter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *ListVolumesRequest) GetTrash() bool {
+	if x != nil {
+		return x.Trash
+	}
+	return false
+}
+
+func (x *ListVolumesRequest) GetUnused() bool {
+	if x != nil {
+		return x.Unused
+	}
+	return false
+}
+
+func (x *ListVolumesRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
 type ListVolumesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Volumes       []*Volume              `protobuf:"bytes,1,rep,name=volumes,proto3" json:"volumes,omitempty"`
@@ -630,7 +787,7 @@ type ListVolumesResponse struct {
 
 func (x *ListVolumesResponse) Reset() {
 	*x = ListVolumesResponse{}
-	mi := &file_warren_v1_volume_proto_msgTypes[6]
+	mi := &file_warren_v1_volume_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +799,7 @@ func (x *ListVolumesResponse) String() string {
 func (*ListVolumesResponse) ProtoMessage() {}
 
 func (x *ListVolumesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[6]
+	mi := &file_warren_v1_volume_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +812,7 @@ func (x *ListVolumesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVolumesResponse.ProtoReflect.Descriptor instead.
 func (*ListVolumesResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{6}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListVolumesResponse) GetVolumes() []*Volume {
@@ -669,14 +826,16 @@ type DeleteVolumeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Ref   *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
 	// Stops the services that use it first; they remain, marked stopped.
-	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	Force bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	// Removes its data for good, also of one that is in the trash.
+	Purge         bool `protobuf:"varint,3,opt,name=purge,proto3" json:"purge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteVolumeRequest) Reset() {
 	*x = DeleteVolumeRequest{}
-	mi := &file_warren_v1_volume_proto_msgTypes[7]
+	mi := &file_warren_v1_volume_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +847,7 @@ func (x *DeleteVolumeRequest) String() string {
 func (*DeleteVolumeRequest) ProtoMessage() {}
 
 func (x *DeleteVolumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[7]
+	mi := &file_warren_v1_volume_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +860,7 @@ func (x *DeleteVolumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVolumeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteVolumeRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{7}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DeleteVolumeRequest) GetRef() *Ref {
@@ -718,6 +877,119 @@ func (x *DeleteVolumeRequest) GetForce() bool {
 	return false
 }
 
+func (x *DeleteVolumeRequest) GetPurge() bool {
+	if x != nil {
+		return x.Purge
+	}
+	return false
+}
+
+type UndeleteVolumeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By the name that it had, if that is clear, or by ID.
+	Ref *Ref `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	// The name that it shall have; its own when empty.
+	As            string `protobuf:"bytes,2,opt,name=as,proto3" json:"as,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndeleteVolumeRequest) Reset() {
+	*x = UndeleteVolumeRequest{}
+	mi := &file_warren_v1_volume_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndeleteVolumeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndeleteVolumeRequest) ProtoMessage() {}
+
+func (x *UndeleteVolumeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_volume_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndeleteVolumeRequest.ProtoReflect.Descriptor instead.
+func (*UndeleteVolumeRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UndeleteVolumeRequest) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *UndeleteVolumeRequest) GetAs() string {
+	if x != nil {
+		return x.As
+	}
+	return ""
+}
+
+type ResizeVolumeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ref           *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	SizeBytes     uint64                 `protobuf:"varint,2,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResizeVolumeRequest) Reset() {
+	*x = ResizeVolumeRequest{}
+	mi := &file_warren_v1_volume_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResizeVolumeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResizeVolumeRequest) ProtoMessage() {}
+
+func (x *ResizeVolumeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_volume_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResizeVolumeRequest.ProtoReflect.Descriptor instead.
+func (*ResizeVolumeRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ResizeVolumeRequest) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *ResizeVolumeRequest) GetSizeBytes() uint64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
 type DeleteVolumeResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Volume *Volume                `protobuf:"bytes,1,opt,name=volume,proto3" json:"volume,omitempty"`
@@ -729,7 +1001,7 @@ type DeleteVolumeResponse struct {
 
 func (x *DeleteVolumeResponse) Reset() {
 	*x = DeleteVolumeResponse{}
-	mi := &file_warren_v1_volume_proto_msgTypes[8]
+	mi := &file_warren_v1_volume_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +1013,7 @@ func (x *DeleteVolumeResponse) String() string {
 func (*DeleteVolumeResponse) ProtoMessage() {}
 
 func (x *DeleteVolumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[8]
+	mi := &file_warren_v1_volume_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +1026,7 @@ func (x *DeleteVolumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVolumeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteVolumeResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{8}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteVolumeResponse) GetVolume() *Volume {
@@ -775,26 +1047,32 @@ var File_warren_v1_volume_proto protoreflect.FileDescriptor
 
 const file_warren_v1_volume_proto_rawDesc = "" +
 	"\n" +
-	"\x16warren/v1/volume.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\"\xcd\x01\n" +
+	"\x16warren/v1/volume.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\"\xec\x01\n" +
 	"\n" +
 	"VolumeSpec\x12\x16\n" +
 	"\x06driver\x18\x01 \x01(\tR\x06driver\x12<\n" +
 	"\aoptions\x18\x02 \x03(\v2\".warren.v1.VolumeSpec.OptionsEntryR\aoptions\x12-\n" +
-	"\x06access\x18\x03 \x01(\x0e2\x15.warren.v1.AccessModeR\x06access\x1a:\n" +
+	"\x06access\x18\x03 \x01(\x0e2\x15.warren.v1.AccessModeR\x06access\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x04 \x01(\x04R\tsizeBytes\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbd\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc5\x03\n" +
 	"\x06Volume\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12)\n" +
 	"\x04spec\x18\x02 \x01(\v2\x15.warren.v1.VolumeSpecR\x04spec\x12\x17\n" +
 	"\anode_id\x18\x03 \x01(\tR\x06nodeId\x12\x16\n" +
 	"\x06pinned\x18\x04 \x01(\bR\x06pinned\x129\n" +
 	"\n" +
-	"deleted_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tdeletedAt\x12/\n" +
+	"deleted_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tdeletedAt\x125\n" +
+	"\bpurge_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\apurgeAt\x12\x14\n" +
+	"\x05purge\x18\a \x01(\bR\x05purge\x129\n" +
+	"\n" +
+	"trashed_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\ttrashedAt\x12/\n" +
 	"\x06status\x18\n" +
 	" \x01(\v2\x17.warren.v1.VolumeStatusR\x06status\x12\x1b\n" +
 	"\tnode_name\x18\v \x01(\tR\bnodeName\x12)\n" +
-	"\aused_by\x18\f \x03(\v2\x10.warren.v1.UsageR\x06usedBy\"\x9d\x02\n" +
+	"\aused_by\x18\f \x03(\v2\x10.warren.v1.UsageR\x06usedBy\"\xf4\x03\n" +
 	"\fVolumeStatus\x12\x1b\n" +
 	"\tvolume_id\x18\x01 \x01(\tR\bvolumeId\x12\x17\n" +
 	"\anode_id\x18\x02 \x01(\tR\x06nodeId\x12,\n" +
@@ -805,7 +1083,14 @@ const file_warren_v1_volume_proto_rawDesc = "" +
 	"\n" +
 	"used_bytes\x18\x06 \x01(\x04H\x00R\tusedBytes\x88\x01\x01\x12;\n" +
 	"\vmeasured_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"measuredAtB\r\n" +
+	"measuredAt\x12\x1f\n" +
+	"\vlimit_bytes\x18\b \x01(\x04R\n" +
+	"limitBytes\x12%\n" +
+	"\x0eresize_message\x18\t \x01(\tR\rresizeMessage\x12!\n" +
+	"\fresize_bytes\x18\n" +
+	" \x01(\x04R\vresizeBytes\x12&\n" +
+	"\x0flast_mounted_by\x18\v \x01(\tR\rlastMountedBy\x12B\n" +
+	"\x0flast_mounted_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rlastMountedAtB\r\n" +
 	"\v_used_bytes\"?\n" +
 	"\x05Usage\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
@@ -829,12 +1114,25 @@ const file_warren_v1_volume_proto_rawDesc = "" +
 	"\x04node\x18\x05 \x01(\tR\x04node\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"B\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x81\x01\n" +
+	"\x12ListVolumesRequest\x12)\n" +
+	"\x06filter\x18\x01 \x01(\v2\x11.warren.v1.FilterR\x06filter\x12\x14\n" +
+	"\x05trash\x18\x02 \x01(\bR\x05trash\x12\x16\n" +
+	"\x06unused\x18\x03 \x01(\bR\x06unused\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\"B\n" +
 	"\x13ListVolumesResponse\x12+\n" +
-	"\avolumes\x18\x01 \x03(\v2\x11.warren.v1.VolumeR\avolumes\"M\n" +
+	"\avolumes\x18\x01 \x03(\v2\x11.warren.v1.VolumeR\avolumes\"c\n" +
 	"\x13DeleteVolumeRequest\x12 \n" +
 	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x14\n" +
-	"\x05force\x18\x02 \x01(\bR\x05force\"l\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\x12\x14\n" +
+	"\x05purge\x18\x03 \x01(\bR\x05purge\"I\n" +
+	"\x15UndeleteVolumeRequest\x12 \n" +
+	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x0e\n" +
+	"\x02as\x18\x02 \x01(\tR\x02as\"V\n" +
+	"\x13ResizeVolumeRequest\x12 \n" +
+	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x02 \x01(\x04R\tsizeBytes\"l\n" +
 	"\x14DeleteVolumeResponse\x12)\n" +
 	"\x06volume\x18\x01 \x01(\v2\x11.warren.v1.VolumeR\x06volume\x12)\n" +
 	"\x10stopped_services\x18\x02 \x03(\tR\x0fstoppedServices*r\n" +
@@ -843,21 +1141,26 @@ const file_warren_v1_volume_proto_rawDesc = "" +
 	"\x17ACCESS_MODE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ACCESS_MODE_EXCLUSIVE\x10\x01\x12\x14\n" +
 	"\x10ACCESS_MODE_NODE\x10\x02\x12\x16\n" +
-	"\x12ACCESS_MODE_SHARED\x10\x03*\x8d\x01\n" +
+	"\x12ACCESS_MODE_SHARED\x10\x03*\xa7\x01\n" +
 	"\vVolumePhase\x12\x1c\n" +
 	"\x18VOLUME_PHASE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14VOLUME_PHASE_PENDING\x10\x01\x12\x16\n" +
 	"\x12VOLUME_PHASE_READY\x10\x02\x12\x17\n" +
 	"\x13VOLUME_PHASE_FAILED\x10\x03\x12\x15\n" +
-	"\x11VOLUME_PHASE_GONE\x10\x042\xb7\x02\n" +
+	"\x11VOLUME_PHASE_GONE\x10\x04\x12\x18\n" +
+	"\x14VOLUME_PHASE_TRASHED\x10\x052\xe3\x03\n" +
 	"\aVolumes\x12L\n" +
 	"\fCreateVolume\x12\x1e.warren.v1.CreateVolumeRequest\x1a\x11.warren.v1.Volume\"\t\xca\xf3\x18\x05\n" +
 	"\x01\x02\x18\x01\x127\n" +
 	"\tGetVolume\x12\x0e.warren.v1.Ref\x1a\x11.warren.v1.Volume\"\a\xca\xf3\x18\x03\n" +
-	"\x01\x01\x12I\n" +
-	"\vListVolumes\x12\x11.warren.v1.Filter\x1a\x1e.warren.v1.ListVolumesResponse\"\a\xca\xf3\x18\x03\n" +
+	"\x01\x01\x12U\n" +
+	"\vListVolumes\x12\x1d.warren.v1.ListVolumesRequest\x1a\x1e.warren.v1.ListVolumesResponse\"\a\xca\xf3\x18\x03\n" +
 	"\x01\x01\x12Z\n" +
 	"\fDeleteVolume\x12\x1e.warren.v1.DeleteVolumeRequest\x1a\x1f.warren.v1.DeleteVolumeResponse\"\t\xca\xf3\x18\x05\n" +
+	"\x01\x02\x18\x01\x12P\n" +
+	"\x0eUndeleteVolume\x12 .warren.v1.UndeleteVolumeRequest\x1a\x11.warren.v1.Volume\"\t\xca\xf3\x18\x05\n" +
+	"\x01\x02\x18\x01\x12L\n" +
+	"\fResizeVolume\x12\x1e.warren.v1.ResizeVolumeRequest\x1a\x11.warren.v1.Volume\"\t\xca\xf3\x18\x05\n" +
 	"\x01\x02\x18\x01B1Z/github.com/cuemby/warren/api/warren/v1;warrenv1b\x06proto3"
 
 var (
@@ -873,7 +1176,7 @@ func file_warren_v1_volume_proto_rawDescGZIP() []byte {
 }
 
 var file_warren_v1_volume_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_warren_v1_volume_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_warren_v1_volume_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_warren_v1_volume_proto_goTypes = []any{
 	(AccessMode)(0),               // 0: warren.v1.AccessMode
 	(VolumePhase)(0),              // 1: warren.v1.VolumePhase
@@ -883,45 +1186,58 @@ var file_warren_v1_volume_proto_goTypes = []any{
 	(*Usage)(nil),                 // 5: warren.v1.Usage
 	(*Attachment)(nil),            // 6: warren.v1.Attachment
 	(*CreateVolumeRequest)(nil),   // 7: warren.v1.CreateVolumeRequest
-	(*ListVolumesResponse)(nil),   // 8: warren.v1.ListVolumesResponse
-	(*DeleteVolumeRequest)(nil),   // 9: warren.v1.DeleteVolumeRequest
-	(*DeleteVolumeResponse)(nil),  // 10: warren.v1.DeleteVolumeResponse
-	nil,                           // 11: warren.v1.VolumeSpec.OptionsEntry
-	nil,                           // 12: warren.v1.CreateVolumeRequest.LabelsEntry
-	(*Meta)(nil),                  // 13: warren.v1.Meta
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*Ref)(nil),                   // 15: warren.v1.Ref
-	(*Filter)(nil),                // 16: warren.v1.Filter
+	(*ListVolumesRequest)(nil),    // 8: warren.v1.ListVolumesRequest
+	(*ListVolumesResponse)(nil),   // 9: warren.v1.ListVolumesResponse
+	(*DeleteVolumeRequest)(nil),   // 10: warren.v1.DeleteVolumeRequest
+	(*UndeleteVolumeRequest)(nil), // 11: warren.v1.UndeleteVolumeRequest
+	(*ResizeVolumeRequest)(nil),   // 12: warren.v1.ResizeVolumeRequest
+	(*DeleteVolumeResponse)(nil),  // 13: warren.v1.DeleteVolumeResponse
+	nil,                           // 14: warren.v1.VolumeSpec.OptionsEntry
+	nil,                           // 15: warren.v1.CreateVolumeRequest.LabelsEntry
+	(*Meta)(nil),                  // 16: warren.v1.Meta
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*Filter)(nil),                // 18: warren.v1.Filter
+	(*Ref)(nil),                   // 19: warren.v1.Ref
 }
 var file_warren_v1_volume_proto_depIdxs = []int32{
-	11, // 0: warren.v1.VolumeSpec.options:type_name -> warren.v1.VolumeSpec.OptionsEntry
+	14, // 0: warren.v1.VolumeSpec.options:type_name -> warren.v1.VolumeSpec.OptionsEntry
 	0,  // 1: warren.v1.VolumeSpec.access:type_name -> warren.v1.AccessMode
-	13, // 2: warren.v1.Volume.meta:type_name -> warren.v1.Meta
+	16, // 2: warren.v1.Volume.meta:type_name -> warren.v1.Meta
 	2,  // 3: warren.v1.Volume.spec:type_name -> warren.v1.VolumeSpec
-	14, // 4: warren.v1.Volume.deleted_at:type_name -> google.protobuf.Timestamp
-	4,  // 5: warren.v1.Volume.status:type_name -> warren.v1.VolumeStatus
-	5,  // 6: warren.v1.Volume.used_by:type_name -> warren.v1.Usage
-	1,  // 7: warren.v1.VolumeStatus.phase:type_name -> warren.v1.VolumePhase
-	14, // 8: warren.v1.VolumeStatus.measured_at:type_name -> google.protobuf.Timestamp
-	14, // 9: warren.v1.Attachment.created_at:type_name -> google.protobuf.Timestamp
-	12, // 10: warren.v1.CreateVolumeRequest.labels:type_name -> warren.v1.CreateVolumeRequest.LabelsEntry
-	2,  // 11: warren.v1.CreateVolumeRequest.spec:type_name -> warren.v1.VolumeSpec
-	3,  // 12: warren.v1.ListVolumesResponse.volumes:type_name -> warren.v1.Volume
-	15, // 13: warren.v1.DeleteVolumeRequest.ref:type_name -> warren.v1.Ref
-	3,  // 14: warren.v1.DeleteVolumeResponse.volume:type_name -> warren.v1.Volume
-	7,  // 15: warren.v1.Volumes.CreateVolume:input_type -> warren.v1.CreateVolumeRequest
-	15, // 16: warren.v1.Volumes.GetVolume:input_type -> warren.v1.Ref
-	16, // 17: warren.v1.Volumes.ListVolumes:input_type -> warren.v1.Filter
-	9,  // 18: warren.v1.Volumes.DeleteVolume:input_type -> warren.v1.DeleteVolumeRequest
-	3,  // 19: warren.v1.Volumes.CreateVolume:output_type -> warren.v1.Volume
-	3,  // 20: warren.v1.Volumes.GetVolume:output_type -> warren.v1.Volume
-	8,  // 21: warren.v1.Volumes.ListVolumes:output_type -> warren.v1.ListVolumesResponse
-	10, // 22: warren.v1.Volumes.DeleteVolume:output_type -> warren.v1.DeleteVolumeResponse
-	19, // [19:23] is the sub-list for method output_type
-	15, // [15:19] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	17, // 4: warren.v1.Volume.deleted_at:type_name -> google.protobuf.Timestamp
+	17, // 5: warren.v1.Volume.purge_at:type_name -> google.protobuf.Timestamp
+	17, // 6: warren.v1.Volume.trashed_at:type_name -> google.protobuf.Timestamp
+	4,  // 7: warren.v1.Volume.status:type_name -> warren.v1.VolumeStatus
+	5,  // 8: warren.v1.Volume.used_by:type_name -> warren.v1.Usage
+	1,  // 9: warren.v1.VolumeStatus.phase:type_name -> warren.v1.VolumePhase
+	17, // 10: warren.v1.VolumeStatus.measured_at:type_name -> google.protobuf.Timestamp
+	17, // 11: warren.v1.VolumeStatus.last_mounted_at:type_name -> google.protobuf.Timestamp
+	17, // 12: warren.v1.Attachment.created_at:type_name -> google.protobuf.Timestamp
+	15, // 13: warren.v1.CreateVolumeRequest.labels:type_name -> warren.v1.CreateVolumeRequest.LabelsEntry
+	2,  // 14: warren.v1.CreateVolumeRequest.spec:type_name -> warren.v1.VolumeSpec
+	18, // 15: warren.v1.ListVolumesRequest.filter:type_name -> warren.v1.Filter
+	3,  // 16: warren.v1.ListVolumesResponse.volumes:type_name -> warren.v1.Volume
+	19, // 17: warren.v1.DeleteVolumeRequest.ref:type_name -> warren.v1.Ref
+	19, // 18: warren.v1.UndeleteVolumeRequest.ref:type_name -> warren.v1.Ref
+	19, // 19: warren.v1.ResizeVolumeRequest.ref:type_name -> warren.v1.Ref
+	3,  // 20: warren.v1.DeleteVolumeResponse.volume:type_name -> warren.v1.Volume
+	7,  // 21: warren.v1.Volumes.CreateVolume:input_type -> warren.v1.CreateVolumeRequest
+	19, // 22: warren.v1.Volumes.GetVolume:input_type -> warren.v1.Ref
+	8,  // 23: warren.v1.Volumes.ListVolumes:input_type -> warren.v1.ListVolumesRequest
+	10, // 24: warren.v1.Volumes.DeleteVolume:input_type -> warren.v1.DeleteVolumeRequest
+	11, // 25: warren.v1.Volumes.UndeleteVolume:input_type -> warren.v1.UndeleteVolumeRequest
+	12, // 26: warren.v1.Volumes.ResizeVolume:input_type -> warren.v1.ResizeVolumeRequest
+	3,  // 27: warren.v1.Volumes.CreateVolume:output_type -> warren.v1.Volume
+	3,  // 28: warren.v1.Volumes.GetVolume:output_type -> warren.v1.Volume
+	9,  // 29: warren.v1.Volumes.ListVolumes:output_type -> warren.v1.ListVolumesResponse
+	13, // 30: warren.v1.Volumes.DeleteVolume:output_type -> warren.v1.DeleteVolumeResponse
+	3,  // 31: warren.v1.Volumes.UndeleteVolume:output_type -> warren.v1.Volume
+	3,  // 32: warren.v1.Volumes.ResizeVolume:output_type -> warren.v1.Volume
+	27, // [27:33] is the sub-list for method output_type
+	21, // [21:27] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_volume_proto_init() }
@@ -938,7 +1254,7 @@ func file_warren_v1_volume_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_volume_proto_rawDesc), len(file_warren_v1_volume_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

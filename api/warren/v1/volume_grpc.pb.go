@@ -19,10 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Volumes_CreateVolume_FullMethodName = "/warren.v1.Volumes/CreateVolume"
-	Volumes_GetVolume_FullMethodName    = "/warren.v1.Volumes/GetVolume"
-	Volumes_ListVolumes_FullMethodName  = "/warren.v1.Volumes/ListVolumes"
-	Volumes_DeleteVolume_FullMethodName = "/warren.v1.Volumes/DeleteVolume"
+	Volumes_CreateVolume_FullMethodName   = "/warren.v1.Volumes/CreateVolume"
+	Volumes_GetVolume_FullMethodName      = "/warren.v1.Volumes/GetVolume"
+	Volumes_ListVolumes_FullMethodName    = "/warren.v1.Volumes/ListVolumes"
+	Volumes_DeleteVolume_FullMethodName   = "/warren.v1.Volumes/DeleteVolume"
+	Volumes_UndeleteVolume_FullMethodName = "/warren.v1.Volumes/UndeleteVolume"
+	Volumes_ResizeVolume_FullMethodName   = "/warren.v1.Volumes/ResizeVolume"
 )
 
 // VolumesClient is the client API for Volumes service.
@@ -32,10 +34,15 @@ type VolumesClient interface {
 	// Returns once the volume's directory exists on its node.
 	CreateVolume(ctx context.Context, in *CreateVolumeRequest, opts ...grpc.CallOption) (*Volume, error)
 	GetVolume(ctx context.Context, in *Ref, opts ...grpc.CallOption) (*Volume, error)
-	ListVolumes(ctx context.Context, in *Filter, opts ...grpc.CallOption) (*ListVolumesResponse, error)
-	// Refused while in use unless force is set. Returns once the node has
-	// confirmed that the data is gone.
+	ListVolumes(ctx context.Context, in *ListVolumesRequest, opts ...grpc.CallOption) (*ListVolumesResponse, error)
+	// Moves a volume to the trash, or removes it for good. Refused while in use
+	// unless force is set. Returns once the node has confirmed it.
 	DeleteVolume(ctx context.Context, in *DeleteVolumeRequest, opts ...grpc.CallOption) (*DeleteVolumeResponse, error)
+	// Takes a volume out of the trash. Returns once it is as it was.
+	UndeleteVolume(ctx context.Context, in *UndeleteVolumeRequest, opts ...grpc.CallOption) (*Volume, error)
+	// Gives a volume with a limit a higher one, while it is in use where kernel
+	// and filesystem can. When the node cannot, the limit stays as it was.
+	ResizeVolume(ctx context.Context, in *ResizeVolumeRequest, opts ...grpc.CallOption) (*Volume, error)
 }
 
 type volumesClient struct {
@@ -66,7 +73,7 @@ func (c *volumesClient) GetVolume(ctx context.Context, in *Ref, opts ...grpc.Cal
 	return out, nil
 }
 
-func (c *volumesClient) ListVolumes(ctx context.Context, in *Filter, opts ...grpc.CallOption) (*ListVolumesResponse, error) {
+func (c *volumesClient) ListVolumes(ctx context.Context, in *ListVolumesRequest, opts ...grpc.CallOption) (*ListVolumesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListVolumesResponse)
 	err := c.cc.Invoke(ctx, Volumes_ListVolumes_FullMethodName, in, out, cOpts...)
@@ -86,6 +93,26 @@ func (c *volumesClient) DeleteVolume(ctx context.Context, in *DeleteVolumeReques
 	return out, nil
 }
 
+func (c *volumesClient) UndeleteVolume(ctx context.Context, in *UndeleteVolumeRequest, opts ...grpc.CallOption) (*Volume, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Volume)
+	err := c.cc.Invoke(ctx, Volumes_UndeleteVolume_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *volumesClient) ResizeVolume(ctx context.Context, in *ResizeVolumeRequest, opts ...grpc.CallOption) (*Volume, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Volume)
+	err := c.cc.Invoke(ctx, Volumes_ResizeVolume_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // VolumesServer is the server API for Volumes service.
 // All implementations must embed UnimplementedVolumesServer
 // for forward compatibility.
@@ -93,10 +120,15 @@ type VolumesServer interface {
 	// Returns once the volume's directory exists on its node.
 	CreateVolume(context.Context, *CreateVolumeRequest) (*Volume, error)
 	GetVolume(context.Context, *Ref) (*Volume, error)
-	ListVolumes(context.Context, *Filter) (*ListVolumesResponse, error)
-	// Refused while in use unless force is set. Returns once the node has
-	// confirmed that the data is gone.
+	ListVolumes(context.Context, *ListVolumesRequest) (*ListVolumesResponse, error)
+	// Moves a volume to the trash, or removes it for good. Refused while in use
+	// unless force is set. Returns once the node has confirmed it.
 	DeleteVolume(context.Context, *DeleteVolumeRequest) (*DeleteVolumeResponse, error)
+	// Takes a volume out of the trash. Returns once it is as it was.
+	UndeleteVolume(context.Context, *UndeleteVolumeRequest) (*Volume, error)
+	// Gives a volume with a limit a higher one, while it is in use where kernel
+	// and filesystem can. When the node cannot, the limit stays as it was.
+	ResizeVolume(context.Context, *ResizeVolumeRequest) (*Volume, error)
 	mustEmbedUnimplementedVolumesServer()
 }
 
@@ -113,11 +145,17 @@ func (UnimplementedVolumesServer) CreateVolume(context.Context, *CreateVolumeReq
 func (UnimplementedVolumesServer) GetVolume(context.Context, *Ref) (*Volume, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetVolume not implemented")
 }
-func (UnimplementedVolumesServer) ListVolumes(context.Context, *Filter) (*ListVolumesResponse, error) {
+func (UnimplementedVolumesServer) ListVolumes(context.Context, *ListVolumesRequest) (*ListVolumesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListVolumes not implemented")
 }
 func (UnimplementedVolumesServer) DeleteVolume(context.Context, *DeleteVolumeRequest) (*DeleteVolumeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteVolume not implemented")
+}
+func (UnimplementedVolumesServer) UndeleteVolume(context.Context, *UndeleteVolumeRequest) (*Volume, error) {
+	return nil, status.Error(codes.Unimplemented, "method UndeleteVolume not implemented")
+}
+func (UnimplementedVolumesServer) ResizeVolume(context.Context, *ResizeVolumeRequest) (*Volume, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResizeVolume not implemented")
 }
 func (UnimplementedVolumesServer) mustEmbedUnimplementedVolumesServer() {}
 func (UnimplementedVolumesServer) testEmbeddedByValue()                 {}
@@ -177,7 +215,7 @@ func _Volumes_GetVolume_Handler(srv interface{}, ctx context.Context, dec func(i
 }
 
 func _Volumes_ListVolumes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(Filter)
+	in := new(ListVolumesRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
@@ -189,7 +227,7 @@ func _Volumes_ListVolumes_Handler(srv interface{}, ctx context.Context, dec func
 		FullMethod: Volumes_ListVolumes_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(VolumesServer).ListVolumes(ctx, req.(*Filter))
+		return srv.(VolumesServer).ListVolumes(ctx, req.(*ListVolumesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -208,6 +246,42 @@ func _Volumes_DeleteVolume_Handler(srv interface{}, ctx context.Context, dec fun
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(VolumesServer).DeleteVolume(ctx, req.(*DeleteVolumeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Volumes_UndeleteVolume_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UndeleteVolumeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VolumesServer).UndeleteVolume(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Volumes_UndeleteVolume_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VolumesServer).UndeleteVolume(ctx, req.(*UndeleteVolumeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Volumes_ResizeVolume_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResizeVolumeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VolumesServer).ResizeVolume(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Volumes_ResizeVolume_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VolumesServer).ResizeVolume(ctx, req.(*ResizeVolumeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -234,6 +308,14 @@ var Volumes_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteVolume",
 			Handler:    _Volumes_DeleteVolume_Handler,
+		},
+		{
+			MethodName: "UndeleteVolume",
+			Handler:    _Volumes_UndeleteVolume_Handler,
+		},
+		{
+			MethodName: "ResizeVolume",
+			Handler:    _Volumes_ResizeVolume_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

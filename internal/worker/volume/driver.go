@@ -28,6 +28,19 @@ type Capabilities struct {
 	Usage bool
 	// A new volume can take over what the image has at its path.
 	Populate bool
+	// A volume can be put aside and taken back.
+	Trash bool
+	// A volume can have a limit, and be given a higher one.
+	Size bool
+}
+
+// Usage is how full a volume is.
+type Usage struct {
+	// Bytes that it takes on its storage.
+	Bytes uint64
+	// Capacity is at how many bytes it is full; 0 when nothing but the node's
+	// disk limits it.
+	Capacity uint64
 }
 
 // Volume names a volume to a driver.
@@ -38,6 +51,8 @@ type Volume struct {
 	// Driver is the name of the driver that keeps it.
 	Driver  string
 	Options map[string]string
+	// SizeBytes is the most that it may take; 0 is no limit.
+	SizeBytes uint64
 }
 
 // Driver keeps volumes of one kind on, or reachable from, this node. The
@@ -59,8 +74,28 @@ type Driver interface {
 	Stage(ctx context.Context, v Volume) (path string, err error)
 	// Unstage undoes Stage; without one before it, it does nothing.
 	Unstage(ctx context.Context, v Volume) error
-	// Usage returns the bytes that the volume takes on its storage.
-	Usage(ctx context.Context, v Volume) (bytes uint64, err error)
+	// Usage measures the volume.
+	Usage(ctx context.Context, v Volume) (Usage, error)
+}
+
+// Trasher is a driver with the Trash capability.
+type Trasher interface {
+	// Trash puts the volume aside with all its data, so that another one can
+	// have its name. Delete removes it from there; Stage does not find it.
+	// ErrNotFound when there is no data.
+	Trash(ctx context.Context, v Volume) error
+	// Untrash takes the volume back, which may have another name by now. One
+	// that is not in the trash stays as it is. ErrBusy when something else is
+	// in its place.
+	Untrash(ctx context.Context, v Volume) error
+}
+
+// Resizer is a driver with the Size capability.
+type Resizer interface {
+	// Resize gives a volume that has a limit at least that of SizeBytes, while
+	// it is in use if that can be, and returns which it has. It never shrinks.
+	// ErrBusy when that needs the volume for itself.
+	Resize(ctx context.Context, v Volume) (limit uint64, err error)
 }
 
 // Populator is a driver with the Populate capability.

@@ -73,6 +73,42 @@ func (m *Manager) Unstage(ctx context.Context, v Volume) error {
 	return err
 }
 
+// Trash puts the volume aside, for Untrash or Delete. ErrUnsupported when its
+// driver has no such place.
+func (m *Manager) Trash(ctx context.Context, v Volume) error {
+	_, err := call(ctx, m, v, "trash", callLimit, func(ctx context.Context, d Driver) (none struct{}, err error) {
+		t, ok := d.(Trasher)
+		if !ok || !d.Capabilities().Trash {
+			return none, ErrUnsupported
+		}
+		return none, t.Trash(ctx, v)
+	})
+	return err
+}
+
+// Untrash takes back a volume that is in the trash, if it is.
+func (m *Manager) Untrash(ctx context.Context, v Volume) error {
+	_, err := call(ctx, m, v, "restore", callLimit, func(ctx context.Context, d Driver) (none struct{}, err error) {
+		if t, ok := d.(Trasher); ok && d.Capabilities().Trash {
+			err = t.Untrash(ctx, v)
+		}
+		return none, err
+	})
+	return err
+}
+
+// Resize gives the volume at least the limit of its SizeBytes, and returns
+// which it has; see Resizer.
+func (m *Manager) Resize(ctx context.Context, v Volume) (limit uint64, err error) {
+	return call(ctx, m, v, "resize", dataLimit, func(ctx context.Context, d Driver) (uint64, error) {
+		r, ok := d.(Resizer)
+		if !ok || !d.Capabilities().Size {
+			return 0, ErrUnsupported
+		}
+		return r.Resize(ctx, v)
+	})
+}
+
 // CanPopulate says whether Populate does anything for the volume's driver, so
 // that an image need not be mounted for nothing.
 func (m *Manager) CanPopulate(v Volume) bool {
@@ -108,12 +144,12 @@ func (m *Manager) populator(v Volume) (Populator, bool) {
 	return p, ok
 }
 
-// Usage measures the bytes that the volume takes on its storage, beside other
-// calls for the volume; it may read all of the volume's directories. See Meter.
-func (m *Manager) Usage(ctx context.Context, v Volume) (bytes uint64, err error) {
-	return call(ctx, m, v, measure, dataLimit, func(ctx context.Context, d Driver) (uint64, error) {
+// Usage measures the volume, beside other calls for it; it may read all of the
+// volume's directories. See Meter.
+func (m *Manager) Usage(ctx context.Context, v Volume) (Usage, error) {
+	return call(ctx, m, v, measure, dataLimit, func(ctx context.Context, d Driver) (Usage, error) {
 		if !d.Capabilities().Usage {
-			return 0, ErrUnsupported
+			return Usage{}, ErrUnsupported
 		}
 		return d.Usage(ctx, v)
 	})

@@ -54,9 +54,9 @@ func (d *dead) Unstage(_ context.Context, v volume.Volume) error {
 	d.touch(v)
 	return nil
 }
-func (d *dead) Usage(_ context.Context, v volume.Volume) (uint64, error) {
+func (d *dead) Usage(_ context.Context, v volume.Volume) (volume.Usage, error) {
 	d.touch(v)
-	return 42, nil
+	return volume.Usage{Bytes: 42}, nil
 }
 
 func vol(name string) volume.Volume {
@@ -204,7 +204,9 @@ type growing struct {
 	bytes atomic.Uint64
 }
 
-func (g *growing) Usage(context.Context, volume.Volume) (uint64, error) { return g.bytes.Load(), nil }
+func (g *growing) Usage(context.Context, volume.Volume) (volume.Usage, error) {
+	return volume.Usage{Bytes: g.bytes.Load()}, nil
+}
 
 func TestMeterLooksSoonAtWhatChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

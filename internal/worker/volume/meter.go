@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Measured is how much storage a volume took at a time.
+// Measured is how full a volume was at a time.
 type Measured struct {
 	Volume Volume
-	Bytes  uint64
-	At     time.Time
+	Usage
+	At time.Time
 }
 
 const (
@@ -42,7 +42,7 @@ type Meter struct {
 // measurement is what one turn of a volume gave, and what follows from it.
 type measurement struct {
 	id    string
-	bytes uint64
+	usage Usage
 	// The next is at due, after pause.
 	pause time.Duration
 	due   time.Time
@@ -116,18 +116,18 @@ func (m *Meter) start(ctx context.Context, busy map[string]bool, done chan<- mea
 // measure reports one volume and returns when to do it again.
 func (m *Meter) measure(ctx context.Context, v Volume, last measurement) measurement {
 	began := time.Now()
-	bytes, err := m.manager.Usage(ctx, v)
+	usage, err := m.manager.Usage(ctx, v)
 	now := time.Now()
-	next := measurement{id: v.ID, bytes: bytes, pause: meterSoon}
+	next := measurement{id: v.ID, usage: usage, pause: meterSoon}
 	switch {
 	case err == nil:
-		m.report(Measured{v, bytes, now})
-		if bytes == last.bytes {
+		m.report(Measured{v, usage, now})
+		if usage == last.usage {
 			next.pause = min(max(2*last.pause, meterSoon), meterPause)
 		}
 	case ctx.Err() == nil:
 		m.log.Debug("volume not measured", "volume", v.Name, "error", err)
-		next.bytes, next.pause = last.bytes, meterPause
+		next.usage, next.pause = last.usage, meterPause
 	}
 	next.due = now.Add(max(next.pause, meterShare*now.Sub(began)))
 	return next

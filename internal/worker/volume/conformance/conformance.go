@@ -16,6 +16,8 @@ type Storage struct {
 	Open func(t *testing.T) volume.Driver
 	// Lose makes a volume's data vanish behind the driver's back.
 	Lose func(t *testing.T, v volume.Volume)
+	// SizeBytes is the limit that its volumes shall have; 0 is none.
+	SizeBytes uint64
 }
 
 // Run makes a fresh Storage for each of the suite's tests.
@@ -37,6 +39,13 @@ func Run(t *testing.T, storage func(t *testing.T) Storage) {
 		{"HostileNames", hostileNames},
 		{"SideBySide", sideBySide},
 		{"UsageGrows", usageGrows},
+		{"TrashAndBack", trashAndBack},
+		{"TrashIsNotFound", trashIsNotFound},
+		{"TrashTwice", trashTwice},
+		{"TrashWhileMounted", trashWhileMounted},
+		{"UntrashStopsAtWhatIsThere", untrashStopsAtWhatIsThere},
+		{"LimitIsHard", limitIsHard},
+		{"LimitGrows", limitGrows},
 		{"PopulateOnce", populateOnce},
 		{"PopulateLeavesDataAlone", populateLeavesDataAlone},
 		{"PopulateSurvivesRestart", populateSurvivesRestart},
@@ -57,6 +66,6 @@ type suite struct {
 func (s *suite) restart(t *testing.T) { s.driver = s.Open(t) }
 
 // vol is a volume of the default namespace.
-func vol(name string) volume.Volume {
-	return volume.Volume{ID: "vol-" + name + "-abc123", Namespace: "default", Name: name}
+func (s *suite) vol(name string) volume.Volume {
+	return volume.Volume{ID: "vol-" + name + "-abc123", Namespace: "default", Name: name, SizeBytes: s.SizeBytes}
 }

@@ -14,7 +14,7 @@ func usageGrows(t *testing.T, s *suite) {
 	if !s.driver.Capabilities().Usage {
 		t.Skip("the driver does not measure")
 	}
-	v := vol("data")
+	v := s.vol("data")
 	if _, err := s.driver.Usage(t.Context(), v); !errors.Is(err, volume.ErrNotFound) {
 		t.Fatalf("usage of nothing: %v; want ErrNotFound", err)
 	}
@@ -26,8 +26,8 @@ func usageGrows(t *testing.T, s *suite) {
 	}
 	write(t, dir, "row", strings.Repeat("x", 1<<20))
 	after, err := s.driver.Usage(t.Context(), v)
-	if err != nil || after < before+1<<20 || after > before+2<<20 {
-		t.Fatalf("1 MiB more changed the usage from %d to %d, %v", before, after, err)
+	if err != nil || after.Bytes < before.Bytes+1<<20 || after.Bytes > before.Bytes+2<<20 {
+		t.Fatalf("1 MiB more changed the usage from %v to %v, %v", before, after, err)
 	}
 }
 
@@ -51,7 +51,7 @@ func image(t *testing.T, text string) string {
 
 func populateOnce(t *testing.T, s *suite) {
 	p := s.populator(t)
-	v := vol("data")
+	v := s.vol("data")
 	if err := p.Populate(t.Context(), v, image(t, "1")); !errors.Is(err, volume.ErrNotFound) {
 		t.Fatalf("populate nothing: %v; want ErrNotFound", err)
 	}
@@ -82,7 +82,7 @@ func populateOnce(t *testing.T, s *suite) {
 
 func populateLeavesDataAlone(t *testing.T, s *suite) {
 	p := s.populator(t)
-	v := vol("data")
+	v := s.vol("data")
 	s.create(t, v)
 	dir := s.stage(t, v)
 	write(t, dir, "row", "mine")
@@ -97,7 +97,7 @@ func populateLeavesDataAlone(t *testing.T, s *suite) {
 
 func populateSurvivesRestart(t *testing.T, s *suite) {
 	s.populator(t)
-	v := vol("data")
+	v := s.vol("data")
 	s.create(t, v)
 	if err := s.populator(t).Populate(t.Context(), v, image(t, "1")); err != nil {
 		t.Fatal(err)

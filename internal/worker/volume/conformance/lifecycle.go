@@ -62,7 +62,7 @@ func mustRead(t *testing.T, dir, name, want string) {
 }
 
 func createStageDelete(t *testing.T, s *suite) {
-	v := vol("data")
+	v := s.vol("data")
 	s.create(t, v)
 	dir := s.stage(t, v)
 	entries, err := os.ReadDir(dir)
@@ -78,7 +78,7 @@ func createStageDelete(t *testing.T, s *suite) {
 }
 
 func everyCallTwice(t *testing.T, s *suite) {
-	v := vol("data")
+	v := s.vol("data")
 	for range 2 {
 		s.create(t, v)
 	}
@@ -93,11 +93,11 @@ func everyCallTwice(t *testing.T, s *suite) {
 	for range 2 {
 		s.remove(t, v)
 	}
-	s.remove(t, vol("never-created"))
+	s.remove(t, s.vol("never-created"))
 }
 
 func dataSurvivesRestart(t *testing.T, s *suite) {
-	v := vol("data")
+	v := s.vol("data")
 	s.create(t, v)
 	write(t, s.stage(t, v), "row", "1")
 	s.restart(t)
@@ -109,7 +109,7 @@ func dataSurvivesRestart(t *testing.T, s *suite) {
 }
 
 func createKeepsData(t *testing.T, s *suite) {
-	v := vol("data")
+	v := s.vol("data")
 	s.create(t, v)
 	write(t, s.stage(t, v), "row", "1")
 	s.restart(t)
@@ -118,11 +118,11 @@ func createKeepsData(t *testing.T, s *suite) {
 }
 
 func stageMakesNothingUp(t *testing.T, s *suite) {
-	s.mustNotStage(t, vol("never-created"))
+	s.mustNotStage(t, s.vol("never-created"))
 }
 
 func lostDataIsNotReplaced(t *testing.T, s *suite) {
-	v := vol("data")
+	v := s.vol("data")
 	s.create(t, v)
 	s.Lose(t, v)
 	s.mustNotStage(t, v)
@@ -137,7 +137,7 @@ func lostDataIsNotReplaced(t *testing.T, s *suite) {
 // A volume deleted and made again under its name has another ID, and none of
 // the old data; calls that are late for the old one do not touch it.
 func namesakesAreStrangers(t *testing.T, s *suite) {
-	old, young := vol("data"), vol("data")
+	old, young := s.vol("data"), s.vol("data")
 	young.ID = "vol-data-zzz999"
 	s.create(t, old)
 	write(t, s.stage(t, old), "row", "old")
@@ -156,7 +156,7 @@ func namesakesAreStrangers(t *testing.T, s *suite) {
 }
 
 func namespacesDoNotMeet(t *testing.T, s *suite) {
-	here, there := vol("data"), vol("data")
+	here, there := s.vol("data"), s.vol("data")
 	there.Namespace, there.ID = "prod", "vol-data-prod01"
 	s.create(t, here)
 	s.create(t, there)
@@ -167,7 +167,7 @@ func namespacesDoNotMeet(t *testing.T, s *suite) {
 }
 
 func deletePrefixOfAnotherName(t *testing.T, s *suite) {
-	short, long := vol("data"), vol("data-2")
+	short, long := s.vol("data"), s.vol("data-2")
 	s.create(t, short)
 	s.create(t, long)
 	write(t, s.stage(t, long), "row", "1")
@@ -176,7 +176,7 @@ func deletePrefixOfAnotherName(t *testing.T, s *suite) {
 }
 
 func deleteWhileMounted(t *testing.T, s *suite) {
-	v := vol("data")
+	v := s.vol("data")
 	s.create(t, v)
 	dir := s.stage(t, v)
 	write(t, dir, "row", "1")
@@ -198,22 +198,22 @@ func deleteWhileMounted(t *testing.T, s *suite) {
 func hostileNames(t *testing.T, s *suite) {
 	for _, name := range []string{"", ".", "..", "../data", "a/b", "/etc", "@prod", ".meta", "-rf", "a\x00b", "a\nb"} {
 		for _, v := range []volume.Volume{
-			{ID: "vol-x-abc123", Namespace: "default", Name: name},
-			{ID: "vol-x-abc123", Namespace: name, Name: "data"},
-			{ID: name, Namespace: "default", Name: "data"},
+			{ID: "vol-x-abc123", Namespace: "default", Name: name, SizeBytes: s.SizeBytes},
+			{ID: "vol-x-abc123", Namespace: name, Name: "data", SizeBytes: s.SizeBytes},
+			{ID: name, Namespace: "default", Name: "data", SizeBytes: s.SizeBytes},
 		} {
 			if v.Namespace == "" {
 				continue // the default one
 			}
 			err := s.driver.Create(t.Context(), v)
 			if err == nil {
-				t.Errorf("create %q was not refused", v)
+				t.Errorf("create %+v was not refused", v)
 			}
 			if _, err := s.driver.Stage(t.Context(), v); err == nil {
-				t.Errorf("stage %q was not refused", v)
+				t.Errorf("stage %+v was not refused", v)
 			}
 			if err := s.driver.Delete(t.Context(), v); err == nil {
-				t.Errorf("delete %q was not refused", v)
+				t.Errorf("delete %+v was not refused", v)
 			}
 		}
 	}
@@ -223,7 +223,7 @@ func sideBySide(t *testing.T, s *suite) {
 	var all sync.WaitGroup
 	for i := range 20 {
 		all.Go(func() {
-			v := vol(fmt.Sprintf("data-%d", i))
+			v := s.vol(fmt.Sprintf("data-%d", i))
 			v.Namespace = []string{"default", "prod"}[i%2]
 			for range 3 {
 				path, err := "", s.driver.Create(t.Context(), v)

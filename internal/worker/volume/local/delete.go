@@ -15,7 +15,7 @@ import (
 const (
 	stagePrefix = ".stage-"
 	fullPrefix  = ".full-"
-	trashPrefix = ".trash-"
+	gonePrefix  = ".gone-"
 )
 
 // Delete takes the volume's directory out of the way by one rename, so that a
@@ -30,50 +30,104 @@ func (d *Driver) Delete(ctx context.Context, v volume.Volume) error {
 	defer p.Close()
 	switch p.marker.ID {
 	case v.ID:
-		if err := p.toTrash(ctx); err != nil {
+		if err := p.takeAway(ctx); err != nil {
 			return err
 		}
 	case "":
 		// Whatever has no marker was not proven to be this volume's. An empty
 		// directory may be what Create was about to mark when it was killed.
-		if err := p.root.Remove(p.rel); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := p.removeUnmarked(ctx); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.log.Info("directory without a marker left alone", "volume", v.Name, "id", v.ID, "path", d.Path(v), "error", err)
 		}
 	}
-	return p.removeBeside(ctx, stagePrefix, fullPrefix, trashPrefix)
+	if err := p.leaveTrash(ctx); err != nil {
+		return err
+	}
+	return p.removeBeside(ctx, stagePrefix, fullPrefix, gonePrefix)
 }
 
-// toTrash renames the volume's directory and removes its marker.
-func (p *placed) toTrash(ctx context.Context) error {
-	there, err := p.exists()
+// removeUnmarked removes what Create made before it was killed.
+func (p *placed) removeUnmarked(ctx context.Context) error {
+	if !p.sized {
+		return p.root.Remove(p.rel)
+	}
+	if err := p.unmount(ctx); err != nil {
+		return err
+	}
+	for _, image := range []string{p.draft(), p.image()} {
+		if err := p.root.Remove(image); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeAway renames the volume's data and removes its marker.
+func (p *placed) takeAway(ctx context.Context) error {
+	if err := p.letGo(ctx); err != nil {
+		return err
+	}
+	there, err := p.has()
 	if err != nil {
 		return err
 	}
 	if there {
-		mount, err := findMount(p.path)
-		if err != nil {
-			return err
-		}
-		if mount != "" {
-			return fmt.Errorf("%w: %s", volume.ErrBusy, mount)
-		}
-		// Of a deletion before a restore of this volume.
-		if err := p.removeBeside(ctx, trashPrefix); err != nil {
-			return err
-		}
-		if err := p.root.Rename(p.rel, trashPrefix+p.id); err != nil {
-			return err
-		}
-		if err := p.sync("."); err != nil {
+		if err := p.rid(ctx, p.content()); err != nil {
 			return err
 		}
 	}
 	return removeMarker(p.root, p.rel)
 }
 
-// removeBeside removes this volume's directories of those prefixes.
+// leaveTrash does the same with what is in the trash of the volume.
+func (p *placed) leaveTrash(ctx context.Context) error {
+	there, err := p.inTrash()
+	if err != nil {
+		return err
+	}
+	if there {
+		if err := p.rid(ctx, p.trash()); err != nil {
+			return err
+		}
+	}
+	return removeMarker(p.root, p.trash())
+}
+
+// rid gives the volume's data at that place the name under which it is removed.
+func (p *placed) rid(ctx context.Context, at string) error {
+	// Of a deletion before a restore of this volume.
+	if err := p.removeBeside(ctx, gonePrefix); err != nil {
+		return err
+	}
+	if err := p.root.Rename(at, gonePrefix+p.id); err != nil {
+		return err
+	}
+	return p.sync(".")
+}
+
+// letGo makes sure that nobody uses the volume's data any more, and refuses
+// while anything is mounted in it, or has it mounted.
+func (p *placed) letGo(ctx context.Context) error {
+	if p.sized {
+		return p.unmount(ctx)
+	}
+	there, err := p.exists()
+	if err != nil || !there {
+		return err
+	}
+	mount, err := findMount(p.path)
+	if err != nil {
+		return err
+	}
+	if mount != "" {
+		return fmt.Errorf("%w: %s", volume.ErrBusy, mount)
+	}
+	return nil
+}
+
+// removeBeside removes what is in the volume's area with those prefixes.
 func (p *placed) removeBeside(ctx context.Context, prefixes ...string) error {
-	top, err := p.root.Open(".")
+	top, err := p.area.Open(".")
 	if err != nil {
 		return err
 	}
@@ -102,7 +156,7 @@ func (d *Driver) Sweep(ctx context.Context) error {
 	for _, name := range names {
 		// A copy that was not finished is removed by whoever starts it anew:
 		// one that begins now must not be swept away.
-		if strings.HasPrefix(name, trashPrefix) {
+		if strings.HasPrefix(name, gonePrefix) {
 			failed = append(failed, removeTree(ctx, top, name))
 		}
 	}

@@ -1,14 +1,21 @@
-// Package local keeps volumes as plain directories on the node's own
-// filesystem.
+// Package local keeps volumes on the node's own filesystem: as plain
+// directories, and those that have a limit as images with a filesystem of their
+// own, mounted on such a directory for as long as the node is up.
 //
 //	<root>/                       0755
 //	    <name>/                   a volume of the default namespace
 //	    @<namespace>/<name>/      one of another namespace
 //	    .meta/<name>              its marker: whose data the directory holds
 //	    .meta/@<namespace>/<name>
+//	    .images/<id>              the image of a volume with a limit
+//	    .trash/<id>               a deleted volume: its directory, or its image
+//	    .meta/.trash/<id>         its marker
 //	    .stage-<id>/              what Populate has copied so far
 //	    .full-<id>/               all of it, being moved into the volume
-//	    .trash-<id>/              a volume being deleted
+//	    .gone-<id>                a volume being removed for good
+//
+// The filesystem in an image has the volume in its directory data, so that the
+// volume begins empty, and what Populate copies lies beside it.
 //
 // The marker lies outside of the directory and names its volume by ID, so a
 // directory that a person removed and restored from an archive is that volume
@@ -40,7 +47,11 @@ type Driver struct {
 	log  *slog.Logger
 }
 
-var _ volume.Populator = (*Driver)(nil)
+var (
+	_ volume.Populator = (*Driver)(nil)
+	_ volume.Trasher   = (*Driver)(nil)
+	_ volume.Resizer   = (*Driver)(nil)
+)
 
 // Open returns the driver of the volumes below root, which is made, with its
 // parents, where it does not exist.
@@ -55,15 +66,17 @@ func Open(root string, log *slog.Logger) (*Driver, error) {
 	if err := makeDir(os.Mkdir, os.Chmod, root, 0o755); err != nil {
 		return nil, err
 	}
-	if err := makeDir(os.Mkdir, os.Chmod, filepath.Join(root, metaDir), 0o700); err != nil {
-		return nil, err
+	for _, dir := range []string{metaDir, imagesDir, trashDir} {
+		if err := makeDir(os.Mkdir, os.Chmod, filepath.Join(root, dir), 0o700); err != nil {
+			return nil, err
+		}
 	}
 	return &Driver{root: root, log: log}, nil
 }
 
 // Capabilities are all there are.
 func (d *Driver) Capabilities() volume.Capabilities {
-	return volume.Capabilities{Usage: true, Populate: true}
+	return volume.Capabilities{Usage: true, Populate: true, Trash: true, Size: true}
 }
 
 // Path returns the volume's directory.
@@ -71,15 +84,15 @@ func (d *Driver) Path(v volume.Volume) string {
 	return spec.VolumePath(d.root, v.Namespace, v.Name)
 }
 
-// Create makes the directory, owned by root, 0755. One that is there already
-// and has no owner becomes the volume, with what is in it.
-func (d *Driver) Create(_ context.Context, v volume.Volume) error {
+// Create makes the directory, owned by root, 0755, or the image. A directory
+// that is there already and has no owner becomes the volume, with what is in it.
+func (d *Driver) Create(ctx context.Context, v volume.Volume) error {
 	p, err := d.open(v)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	there, err := p.exists()
+	there, err := p.has()
 	if err != nil {
 		return err
 	}
@@ -88,27 +101,35 @@ func (d *Driver) Create(_ context.Context, v volume.Volume) error {
 		return nil
 	case p.marker.ID == v.ID:
 		return d.vanished(v)
-	case p.marker.ID != "" && there:
-		return fmt.Errorf("%w: %s still holds the data of another volume, %s; move the directory away to keep it, then create the volume again",
-			volume.ErrBusy, d.Path(v), p.marker.ID)
+	case p.marker.ID != "":
+		if taken, err := p.exists(); err != nil || taken {
+			return errors.Join(err, fmt.Errorf("%w: %s still holds the data of another volume, %s; move the directory away to keep it, then create the volume again",
+				volume.ErrBusy, d.Path(v), p.marker.ID))
+		}
+	}
+	switch {
+	case p.sized:
+		err = p.makeImage(ctx)
 	case there:
 		d.log.Info("volume takes over a directory that was there", "volume", v.Name, "id", v.ID, "path", d.Path(v))
 	default:
-		if err := p.makeDir(); err != nil {
-			return err
-		}
+		err = p.makeDir()
+	}
+	if err != nil {
+		return err
 	}
 	return p.mark(marker{ID: v.ID})
 }
 
-// Stage returns the volume's directory.
+// Stage returns the volume's directory, on which a volume with a limit is then
+// mounted.
 func (d *Driver) Stage(_ context.Context, v volume.Volume) (string, error) {
 	p, err := d.open(v)
 	if err != nil {
 		return "", err
 	}
 	defer p.Close()
-	there, err := p.exists()
+	there, err := p.has()
 	switch {
 	case err != nil:
 		return "", err
@@ -122,20 +143,25 @@ func (d *Driver) Stage(_ context.Context, v volume.Volume) (string, error) {
 	case p.marker.ID != v.ID:
 		return "", fmt.Errorf("%w: %s holds the data of another volume, %s; put its own data back from a backup, or delete the volume", volume.ErrNotFound, d.Path(v), p.marker.ID)
 	}
-	if err := p.finishPopulate(); err != nil {
-		return "", err
+	if p.sized {
+		return d.Path(v), p.mount()
 	}
-	return d.Path(v), nil
+	return d.Path(v), p.finishPopulate()
 }
 
-// Unstage does nothing: a directory needs no undoing.
+// Unstage does nothing: a directory needs no undoing, and what is mounted stays
+// so for who looks at it on the node.
 func (d *Driver) Unstage(_ context.Context, v volume.Volume) error {
 	_, err := place(v)
 	return err
 }
 
 func (d *Driver) vanished(v volume.Volume) error {
-	return fmt.Errorf("%w: its directory %s is gone; restore it from a backup, or delete the volume", volume.ErrNotFound, d.Path(v))
+	what := "directory " + d.Path(v)
+	if v.SizeBytes > 0 {
+		what = "image " + filepath.Join(d.root, imagesDir, v.ID)
+	}
+	return fmt.Errorf("%w: its %s is gone; restore it from a backup, or delete the volume", volume.ErrNotFound, what)
 }
 
 var validID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)

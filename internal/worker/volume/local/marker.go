@@ -80,7 +80,11 @@ func writeSynced(root *os.Root, name string, b []byte) error {
 
 func removeMarker(root *os.Root, rel string) error {
 	name := path.Join(metaDir, rel)
-	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := root.Remove(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return syncDir(root, path.Dir(name))

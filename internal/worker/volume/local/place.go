@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
@@ -20,6 +21,16 @@ type placed struct {
 	rel, path string
 	id        string
 	marker    marker
+	// sized: the data is in an image with a filesystem of its own, of size
+	// bytes, that is mounted on the directory.
+	sized bool
+	size  uint64
+
+	// area has the directory data, and room for what is made beside it: the
+	// root, or, once it was entered, a sized volume's filesystem.
+	area *os.Root
+	data string
+	log  *slog.Logger
 }
 
 // open finds the volume's place and reads its marker, which is empty when
@@ -33,7 +44,7 @@ func (d *Driver) open(v volume.Volume) (*placed, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &placed{root: root, rel: rel, path: d.Path(v), id: v.ID}
+	p := &placed{root: root, rel: rel, path: d.Path(v), id: v.ID, sized: v.SizeBytes > 0, size: v.SizeBytes, area: root, data: rel, log: d.log}
 	if p.marker, err = readMarker(root, rel); err != nil {
 		root.Close()
 		return nil, err
@@ -41,7 +52,32 @@ func (d *Driver) open(v volume.Volume) (*placed, error) {
 	return p, nil
 }
 
-func (p *placed) Close() error { return p.root.Close() }
+func (p *placed) Close() error {
+	if p.area != p.root {
+		p.area.Close()
+	}
+	return p.root.Close()
+}
+
+// content is where the volume's data is, below the root.
+func (p *placed) content() string {
+	if p.sized {
+		return p.image()
+	}
+	return p.rel
+}
+
+// has reports whether the data is there.
+func (p *placed) has() (bool, error) {
+	if !p.sized {
+		return p.exists()
+	}
+	_, err := p.root.Lstat(p.image())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
 
 // exists reports whether the volume's directory is there, and refuses what is
 // there and no directory.
@@ -60,11 +96,17 @@ func (p *placed) exists() (bool, error) {
 	return true, nil
 }
 
-func (p *placed) makeDir() error {
+// makeParent makes the directory of the volume's namespace.
+func (p *placed) makeParent() error {
 	if dir := path.Dir(p.rel); dir != "." {
-		if err := makeDir(p.root.Mkdir, p.root.Chmod, dir, 0o755); err != nil {
-			return err
-		}
+		return makeDir(p.root.Mkdir, p.root.Chmod, dir, 0o755)
+	}
+	return nil
+}
+
+func (p *placed) makeDir() error {
+	if err := p.makeParent(); err != nil {
+		return err
 	}
 	if err := makeDir(p.root.Mkdir, p.root.Chmod, p.rel, 0o755); err != nil {
 		return err
@@ -79,18 +121,18 @@ func (p *placed) mark(m marker) error {
 
 // dir opens the volume's directory, which may be a mount point.
 func (p *placed) dir() (*os.File, error) {
-	top, err := p.root.Open(".")
+	top, err := p.area.Open(".")
 	if err != nil {
 		return nil, err
 	}
 	defer top.Close()
-	return openBeneath(top, p.rel, 0)
+	return openBeneath(top, p.data, 0)
 }
 
-// beside opens a directory of this volume's that lies directly in the root;
+// beside opens a directory of this volume's that lies directly in its area;
 // fs.ErrNotExist when there is none.
 func (p *placed) beside(name string) (*os.File, error) {
-	top, err := p.root.Open(".")
+	top, err := p.area.Open(".")
 	if err != nil {
 		return nil, err
 	}

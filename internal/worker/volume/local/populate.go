@@ -31,6 +31,11 @@ func (d *Driver) Populate(ctx context.Context, v volume.Volume, source string) e
 	if p.marker.ID != v.ID {
 		return fmt.Errorf("%w: %s has no data on this node", volume.ErrNotFound, v.Name)
 	}
+	if p.sized && !p.marker.Populated {
+		if err := p.enter(); err != nil {
+			return err
+		}
+	}
 	if err := p.finishPopulate(); err != nil || p.marker.Populated {
 		return err
 	}
@@ -57,12 +62,12 @@ func (d *Driver) Populate(ctx context.Context, v volume.Volume, source string) e
 // source is no directory, or the volume is not empty, or a mount point, whose
 // content is its owner's affair.
 func (p *placed) wants(source string) (*os.File, error) {
-	top, err := p.root.Open(".")
+	top, err := p.area.Open(".")
 	if err != nil {
 		return nil, err
 	}
 	defer top.Close()
-	dir, err := openBeneath(top, p.rel, unix.RESOLVE_NO_XDEV)
+	dir, err := openBeneath(top, p.data, unix.RESOLVE_NO_XDEV)
 	if errors.Is(err, unix.EXDEV) {
 		return nil, nil
 	}
@@ -106,10 +111,10 @@ func (p *placed) stage(ctx context.Context, from *os.File) error {
 		return err
 	}
 	name := stagePrefix + p.id
-	if err := p.root.Mkdir(name, 0o700); err != nil {
+	if err := p.area.Mkdir(name, 0o700); err != nil {
 		return err
 	}
-	if err := p.root.Mkdir(path.Join(name, copyName), 0o700); err != nil {
+	if err := p.area.Mkdir(path.Join(name, copyName), 0o700); err != nil {
 		return err
 	}
 	to, err := p.beside(path.Join(name, copyName))
@@ -124,10 +129,10 @@ func (p *placed) stage(ctx context.Context, from *os.File) error {
 	if err := unix.Syncfs(int(to.Fd())); err != nil {
 		return &fs.PathError{Op: "sync", Path: to.Name(), Err: err}
 	}
-	if err := p.root.Rename(name, fullPrefix+p.id); err != nil {
+	if err := p.area.Rename(name, fullPrefix+p.id); err != nil {
 		return err
 	}
-	return p.sync(".")
+	return syncDir(p.area, ".")
 }
 
 // finishPopulate moves a complete copy into the volume, if there is one.

@@ -11,11 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// removeTree removes the directory name in parent with everything below it,
+// removeTree removes what has the name in parent, with everything below it,
 // which may be what a hostile program left: it follows no symbolic link and
 // crosses no mount, and neither depth nor the length of paths stop it. What is
 // gone already is no error.
 func removeTree(ctx context.Context, parent *os.File, name string) error {
+	if err := unix.Unlinkat(int(parent.Fd()), name, 0); err != unix.EISDIR {
+		return gone(err, parent.Name()+"/"+name)
+	}
 	top, err := openBeneath(parent, name, unix.RESOLVE_NO_XDEV)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -97,7 +100,7 @@ func (r *remover) remove(dir *os.File, name string, depth int) error {
 func (r *remover) lift(dir *os.File, name, path string) error {
 	for {
 		r.lifted++
-		to := fmt.Sprintf("%slifted-%d", trashPrefix, r.lifted)
+		to := fmt.Sprintf("%slifted-%d", gonePrefix, r.lifted)
 		err := unix.Renameat2(int(dir.Fd()), name, int(r.top.Fd()), to, unix.RENAME_NOREPLACE)
 		if err != unix.EEXIST {
 			return gone(err, path)

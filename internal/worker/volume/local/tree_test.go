@@ -111,7 +111,7 @@ func TestDeleteFollowsNoLink(t *testing.T) {
 func TestDeleteTakesAnyDepthAndAnyName(t *testing.T) {
 	d, v, dir := created(t)
 	must(t, os.WriteFile(filepath.Join(dir, "\n\xff -rf *"), nil, 0))
-	for _, name := range []string{trashPrefix + "lifted-1", trashPrefix + "lifted-2"} {
+	for _, name := range []string{gonePrefix + "lifted-1", gonePrefix + "lifted-2"} {
 		put(t, filepath.Join(dir, name, "taken"), "")
 	}
 	// 3,000 levels of 8 characters: no path reaches the bottom.
@@ -140,16 +140,13 @@ func TestDeleteTakesAnyDepthAndAnyName(t *testing.T) {
 // mustHaveNothingLeft looks for what no volume owns.
 func mustHaveNothingLeft(t *testing.T, d *Driver) {
 	t.Helper()
-	entries, err := os.ReadDir(d.root)
-	must(t, err)
-	for _, e := range entries {
-		if e.Name() != metaDir {
-			t.Errorf("left behind: %s", e.Name())
+	own := map[string]bool{metaDir: true, imagesDir: true, trashDir: true, metaDir + "/" + trashDir: true}
+	must(t, filepath.WalkDir(d.root, func(path string, _ fs.DirEntry, err error) error {
+		if rel, _ := filepath.Rel(d.root, path); rel != "." && !own[rel] {
+			t.Errorf("left behind: %s", rel)
 		}
-	}
-	if markers, _ := os.ReadDir(filepath.Join(d.root, metaDir)); len(markers) != 0 {
-		t.Errorf("left behind: markers %v", markers)
-	}
+		return err
+	}))
 }
 
 func bind(t *testing.T, from, to string) {
@@ -186,14 +183,14 @@ func TestDeleteAgainAfterBeingKilled(t *testing.T) {
 	d, v, dir := created(t)
 	put(t, filepath.Join(dir, "a/b/c"), "1")
 	// Killed after the rename, and again after the marker was removed.
-	must(t, os.Rename(dir, filepath.Join(d.root, trashPrefix+v.ID)))
+	must(t, os.Rename(dir, filepath.Join(d.root, gonePrefix+v.ID)))
 	if _, err := d.Stage(t.Context(), v); !errors.Is(err, volume.ErrNotFound) {
 		t.Errorf("stage while it is being deleted: %v", err)
 	}
 	must(t, d.Delete(t.Context(), v))
 	mustHaveNothingLeft(t, d)
 
-	put(t, filepath.Join(d.root, trashPrefix+"vol-old-abc123/a"), "1")
+	put(t, filepath.Join(d.root, gonePrefix+"vol-old-abc123/a"), "1")
 	must(t, d.Sweep(t.Context()))
 	mustHaveNothingLeft(t, d)
 }
@@ -228,7 +225,7 @@ func TestUsageCountsAllocatedBlocksOnce(t *testing.T) {
 		t.Helper()
 		n, err := d.Usage(t.Context(), v)
 		must(t, err)
-		return n
+		return n.Bytes
 	}
 	empty := usage()
 	put(t, filepath.Join(dir, "one"), strings.Repeat("x", 1<<20))

@@ -3,7 +3,6 @@ package local
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"runtime"
@@ -14,29 +13,44 @@ import (
 
 // Usage returns the bytes allocated to the volume's files and directories, each
 // hard-linked file once. What is mounted inside is not the volume's. Files may
-// come and go meanwhile.
-func (d *Driver) Usage(ctx context.Context, v volume.Volume) (uint64, error) {
+// come and go meanwhile. Of a volume with a limit, its filesystem knows.
+func (d *Driver) Usage(ctx context.Context, v volume.Volume) (volume.Usage, error) {
 	p, err := d.open(v)
 	if err != nil {
-		return 0, err
+		return volume.Usage{}, err
 	}
 	defer p.Close()
-	if p.marker.ID != v.ID {
-		return 0, fmt.Errorf("%w: %s has no data on this node", volume.ErrNotFound, v.Name)
-	}
-	dir, err := p.dir()
+	dir, err := p.measurable()
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, d.vanished(v)
+		return volume.Usage{}, d.vanished(v)
 	}
 	if err != nil {
-		return 0, err
+		return volume.Usage{}, err
 	}
-	return idly(func() (uint64, error) {
-		defer dir.Close()
+	defer dir.Close()
+	if p.sized && p.marker.ID == v.ID {
+		return p.measureFilesystem(dir)
+	}
+	bytes, err := idly(func() (uint64, error) {
 		w := walker{ctx: ctx, linked: map[inode]struct{}{}}
 		err := w.count(dir, 0)
 		return w.bytes, err
 	})
+	return volume.Usage{Bytes: bytes}, err
+}
+
+// measurable opens what there is to measure: the volume's directory, or what
+// lies in the trash of it, a directory or an image.
+func (p *placed) measurable() (*os.File, error) {
+	top, err := p.root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer top.Close()
+	if p.marker.ID == p.id {
+		return p.dir()
+	}
+	return openat(top, p.trash(), 0, unix.RESOLVE_NO_XDEV)
 }
 
 // idly runs f on a thread of the lowest priority for processor and disk, which
@@ -77,6 +91,9 @@ func (w *walker) count(dir *os.File, depth int) error {
 		return &fs.PathError{Op: "stat", Path: dir.Name(), Err: err}
 	}
 	w.bytes += uint64(st.Blocks) * 512
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return nil
+	}
 	for {
 		if err := w.ctx.Err(); err != nil {
 			return err

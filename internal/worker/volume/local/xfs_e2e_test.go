@@ -40,6 +40,8 @@ func TestConformanceOnXFS(t *testing.T) {
 	})
 }
 
+func TestConformanceOfVolumesWithALimit(t *testing.T) { testLimited(t, leastXFS) }
+
 // Where the filesystem can, content that comes with an image costs no space.
 func TestPopulateSharesBlocks(t *testing.T) {
 	base := xfs(t)
