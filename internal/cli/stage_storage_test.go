@@ -10,6 +10,7 @@ import (
 	"github.com/cuemby/warren/internal/spec"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // The volumes and secrets of the guide.
@@ -55,12 +56,17 @@ func someSecrets() []*warrenv1.Secret {
 	}
 }
 
-func (st *stage) ListVolumes(_ context.Context, f *warrenv1.Filter) (*warrenv1.ListVolumesResponse, error) {
+func (st *stage) ListVolumes(_ context.Context, l *warrenv1.ListVolumesRequest) (*warrenv1.ListVolumesResponse, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	r := &warrenv1.ListVolumesResponse{}
-	for _, v := range st.volumes {
-		if spec.MatchLabels(v.GetMeta().GetLabels(), f.GetLabels()) {
+	list := st.volumes
+	if l.GetTrash() {
+		list = st.trash
+	}
+	for _, v := range list {
+		if spec.MatchLabels(v.GetMeta().GetLabels(), l.GetFilter().GetLabels()) && (!l.GetUnused() || len(v.GetUsedBy()) == 0) &&
+			(l.GetNode() == "" || l.GetNode() == v.GetNodeName()) {
 			r.Volumes = append(r.Volumes, v)
 		}
 	}
@@ -74,7 +80,9 @@ func (st *stage) GetVolume(_ context.Context, ref *warrenv1.Ref) (*warrenv1.Volu
 	for _, v := range st.volumes {
 		if named(v.GetMeta(), ref.GetNameOrId()) {
 			v.Meta.CreatedAt = moment
-			*v.Status.UsedBytes = min(*v.Status.UsedBytes, 1_200_000_000)
+			if v.Status.UsedBytes != nil {
+				*v.Status.UsedBytes = min(*v.Status.UsedBytes, 1_200_000_000)
+			}
 			return v, nil
 		}
 	}
@@ -123,7 +131,47 @@ func (st *stage) DeleteVolume(_ context.Context, r *warrenv1.DeleteVolumeRequest
 		r2.StoppedServices = []string{"postgres"}
 	}
 	st.volumes = slices.Delete(st.volumes, i, i+1)
+	v.DeletedAt, v.PurgeAt, v.Purge = moment, timestamppb.New(moment.AsTime().Add(24*time.Hour)), r.GetPurge()
+	if !r.GetPurge() {
+		v.TrashedAt = ago(2 * time.Hour)
+		v.DeletedAt = v.TrashedAt
+		v.PurgeAt = ago(-22 * time.Hour)
+		st.trash = append(st.trash, v)
+	}
 	return r2, nil
+}
+
+func (st *stage) UndeleteVolume(_ context.Context, r *warrenv1.UndeleteVolumeRequest) (*warrenv1.Volume, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	i := slices.IndexFunc(st.trash, func(v *warrenv1.Volume) bool { return named(v.GetMeta(), r.GetRef().GetNameOrId()) })
+	if i < 0 {
+		return nil, refuse(codes.NotFound, "volume", r.GetRef().GetNameOrId(), "there is no volume \""+r.GetRef().GetNameOrId()+"\" in the trash", "warren volume trash")
+	}
+	v := st.trash[i]
+	st.trash = slices.Delete(st.trash, i, i+1)
+	v.DeletedAt, v.TrashedAt = nil, nil
+	if r.GetAs() != "" {
+		v.Meta.Name = r.GetAs()
+	}
+	st.volumes = append(st.volumes, v)
+	return v, nil
+}
+
+func (st *stage) ResizeVolume(_ context.Context, r *warrenv1.ResizeVolumeRequest) (*warrenv1.Volume, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	i := slices.IndexFunc(st.volumes, func(v *warrenv1.Volume) bool { return named(v.GetMeta(), r.GetRef().GetNameOrId()) })
+	if i < 0 {
+		return nil, missing("volume", r.GetRef().GetNameOrId())
+	}
+	v := st.volumes[i]
+	if err := spec.MayResize(v, r.GetSizeBytes()); err != nil {
+		p := err.(*spec.Problem)
+		return nil, refuse(codes.FailedPrecondition, p.Kind, p.Name, p.Message, p.Hint)
+	}
+	v.Spec.SizeBytes = r.GetSizeBytes()
+	return v, nil
 }
 
 func (st *stage) GetCluster(context.Context, *warrenv1.GetClusterRequest) (*warrenv1.Cluster, error) {

@@ -35,6 +35,7 @@ type stage struct {
 
 	mu       sync.Mutex
 	volumes  []*warrenv1.Volume
+	trash    []*warrenv1.Volume
 	secrets  []*warrenv1.Secret
 	services []*warrenv1.Service
 	values   map[string]string // by secret and item

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -42,6 +43,14 @@ func scale(bytes uint64) (number, unit string) {
 		}
 	}
 	return fmt.Sprintf("%.0f", value), units[u]
+}
+
+// FormatIn prints how far something lies ahead: in 30s, in 5h.
+func FormatIn(d time.Duration) string {
+	if d <= 0 {
+		return "now"
+	}
+	return "in " + strings.TrimSuffix(FormatAge(d), " ago")
 }
 
 // FormatAge prints how long ago something was: 30s ago, 5h ago, 2d ago. What

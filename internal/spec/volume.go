@@ -45,6 +45,11 @@ func ValidateVolume(r *warrenv1.CreateVolumeRequest) error {
 	if err := validateDriver(r.GetName(), r.GetSpec()); err != nil {
 		return err
 	}
+	if size := r.GetSpec().GetSizeBytes(); size != 0 {
+		if err := volumeSize(r.GetName(), size); err != nil {
+			return err
+		}
+	}
 	return validateAccess(r.GetName(), r.GetSpec())
 }
 
@@ -74,6 +79,21 @@ func validateAccess(name string, s *warrenv1.VolumeSpec) error {
 	}
 	return nil
 }
+
+// ParseAccessMode reads exclusive, node or shared.
+func ParseAccessMode(arg string) (warrenv1.AccessMode, error) {
+	for mode := range warrenv1.AccessMode_name {
+		m := warrenv1.AccessMode(mode)
+		if m != warrenv1.AccessMode_ACCESS_MODE_UNSPECIFIED && AccessModeName(m) == arg {
+			return m, nil
+		}
+	}
+	return 0, invalid(KindVolume, "", "access mode %q is not known", arg).
+		WithHint("%s", suggestion(arg, AccessModes, "the access modes are"))
+}
+
+// AccessModes are the words for how many tasks may hold a volume at once.
+var AccessModes = []string{"exclusive", "node", "shared"}
 
 // VolumePath returns the directory of a local volume below root:
 // root/<name>, and root/@<namespace>/<name> outside the default namespace.

@@ -20,6 +20,7 @@ var noun = command.Noun[view.Cluster]{
 		s.Field("Manager", v.Manager)
 		s.Field("Version", v.Version)
 		s.Field("Unlock Key Fingerprint", v.UnlockKeyFingerprint)
+		s.Field("Trash Time", v.TrashTime)
 		s.Time("Created", v.CreatedAt)
 		if s.Wide() {
 			s.List("CA Certificate", strings.Split(strings.TrimSpace(v.CACertificate), "\n"))

@@ -31,13 +31,19 @@ type listing[V any] struct {
 
 // NewList makes the verb list of a noun.
 func NewList[V any](s *Shell, n Noun[V], d Doc) *cobra.Command {
-	l := &listing[V]{noun: n}
+	return NewVariedList(s, func() Noun[V] { return n }, d)
+}
+
+// NewVariedList makes a list of what choose returns once the flags are read.
+func NewVariedList[V any](s *Shell, choose func() Noun[V], d Doc) *cobra.Command {
+	l := &listing[V]{}
 	cmd := d.apply(&cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Args:    Names("", 0, 0),
 	})
 	cmd.RunE = s.Calling(func(ctx context.Context, c *client.Client, _ []string) error {
+		l.noun = choose()
 		if err := spec.LabelFilters(l.labels); err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func setAvailability(ctx context.Context, c *client.Client, name string, to warr
 
 // tied names the tasks of a node that can run nowhere else.
 func tied(ctx context.Context, c *client.Client, n *warrenv1.Node) (names []string, err error) {
-	volumes, err := c.Volumes.ListVolumes(ctx, &warrenv1.Filter{})
+	volumes, err := c.Volumes.ListVolumes(ctx, &warrenv1.ListVolumesRequest{})
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,18 @@ type Volume struct {
 	// Size is what is used, in bytes; null before the first measurement.
 	Size       *uint64   `json:"size"`
 	MeasuredAt time.Time `json:"measured_at,omitzero"`
-	UsedBy     []Usage   `json:"used_by"`
+	// Limit is the most that it can hold, in bytes; Capacity, of that, what is
+	// left of it for data. Both are absent without a limit.
+	Limit    uint64 `json:"limit,omitempty"`
+	Capacity uint64 `json:"capacity,omitempty"`
+	// Resize says why the limit could not be raised.
+	Resize        string    `json:"resize_message,omitempty"`
+	LastMountedBy string    `json:"last_mounted_by,omitempty"`
+	LastMountedAt time.Time `json:"last_mounted_at,omitzero"`
+	UsedBy        []Usage   `json:"used_by"`
+	// Of one in the trash: since when it is there, and until when.
+	DeletedAt time.Time `json:"deleted_at,omitzero"`
+	PurgeAt   time.Time `json:"purge_at,omitzero"`
 }
 
 // NewVolume shows a volume.
@@ -39,10 +50,22 @@ func NewVolume(v *warrenv1.Volume) Volume {
 		NodeID:     v.GetNodeId(),
 		Size:       usedBytes(status),
 		MeasuredAt: moment(status.GetMeasuredAt()),
+		Limit:      v.GetSpec().GetSizeBytes(),
+		Capacity:   status.GetCapacityBytes(),
 		UsedBy:     usages(v.GetUsedBy()),
+
+		LastMountedBy: status.GetLastMountedBy(),
+		LastMountedAt: moment(status.GetLastMountedAt()),
+	}
+	if status.GetLimitBytes() != out.Limit {
+		out.Resize = status.GetResizeMessage()
 	}
 	if v.GetDeletedAt() != nil {
 		out.State = "deleting"
+		out.DeletedAt, out.PurgeAt = moment(v.GetDeletedAt()), moment(v.GetPurgeAt())
+	}
+	if spec.InTrash(v) {
+		out.State = "trashed"
 	}
 	return out
 }

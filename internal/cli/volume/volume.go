@@ -16,7 +16,7 @@ import (
 // New makes `warren volume`.
 func New(s *command.Shell) *cobra.Command {
 	return command.Group("volume", "Manage volumes: storage that outlives containers",
-		newCreate(s), newList(s), newInspect(s), newDelete(s))
+		newCreate(s), newList(s), newInspect(s), newResize(s), newDelete(s), newTrash(s), newUndelete(s))
 }
 
 // Noun is how volumes are fetched and shown.
@@ -25,8 +25,7 @@ var Noun = command.Noun[view.Volume]{
 	ID:   func(v view.Volume) string { return v.ID },
 	Name: func(v view.Volume) string { return v.Name },
 	List: func(ctx context.Context, c *client.Client, labels []string) ([]view.Volume, error) {
-		r, err := c.Volumes.ListVolumes(ctx, &warrenv1.Filter{Labels: labels})
-		return view.All(r.GetVolumes(), view.NewVolume), err
+		return list(ctx, c, &warrenv1.ListVolumesRequest{Filter: &warrenv1.Filter{Labels: labels}})
 	},
 	Get: func(ctx context.Context, c *client.Client, ref string) (view.Volume, error) {
 		v, err := c.Volumes.GetVolume(ctx, &warrenv1.Ref{NameOrId: ref})
@@ -40,11 +39,24 @@ var Noun = command.Noun[view.Volume]{
 		command.Age("CREATED", func(v view.Volume) time.Time { return v.CreatedAt }),
 	}, command.OnlyWide(
 		command.Text("ID", func(v view.Volume) string { return v.ID }),
+		command.Text("LIMIT", limit),
 		command.Text("ACCESS", func(v view.Volume) string { return v.Access }),
 		command.Text("STATE", func(v view.Volume) string { return v.State }),
 		command.Text("LABELS", func(v view.Volume) string { return command.Pairs(v.Labels) }),
 	)...),
 	Sheet: sheet,
+}
+
+func list(ctx context.Context, c *client.Client, r *warrenv1.ListVolumesRequest) ([]view.Volume, error) {
+	answer, err := c.Volumes.ListVolumes(ctx, r)
+	return view.All(answer.GetVolumes(), view.NewVolume), err
+}
+
+func limit(v view.Volume) string {
+	if v.Limit == 0 {
+		return ""
+	}
+	return spec.FormatSize(v.Limit)
 }
 
 func size(v view.Volume) string {
@@ -65,8 +77,21 @@ func sheet(s *command.Sheet, v view.Volume) {
 	} else {
 		s.Field("Size", spec.FormatSizeLong(*v.Size))
 	}
+	if v.Limit != 0 {
+		s.Field("Limit", spec.FormatSizeLong(v.Limit))
+	}
+	s.Some("Not Resized", v.Resize)
 	s.List("Used By", view.Strings(v.UsedBy))
+	if v.LastMountedBy != "" {
+		s.Field("Last Mounted By", v.LastMountedBy)
+		s.Time("Last Mounted", v.LastMountedAt)
+	}
 	s.Time("Created", v.CreatedAt)
+	if !v.DeletedAt.IsZero() {
+		s.Field("State", v.State)
+		s.Time("Deleted", v.DeletedAt)
+		s.Time("Kept Until", v.PurgeAt)
+	}
 	if s.Wide() {
 		s.Field("Access", v.Access)
 		s.Field("State", v.State)

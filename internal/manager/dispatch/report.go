@@ -190,7 +190,7 @@ func (t *term) putVolumeStatus(tx *store.Tx, nodeID string, s *warrenv1.VolumeSt
 	if unlessNotFound(err) != nil {
 		return err
 	}
-	is := proto.CloneOf(s)
+	is := keepKnown(was, s)
 	is.NodeId = nodeID
 	if proto.Equal(was, is) {
 		return nil
@@ -202,6 +202,19 @@ func (t *term) putVolumeStatus(tx *store.Tx, nodeID string, s *warrenv1.VolumeSt
 		return tx.Events().Append(e)
 	}
 	return nil
+}
+
+// keepKnown returns the new status with what a worker does not remember when it
+// starts anew: who mounted the volume last, and how full it was.
+func keepKnown(was, is *warrenv1.VolumeStatus) *warrenv1.VolumeStatus {
+	is = proto.CloneOf(is)
+	if is.LastMountedAt == nil {
+		is.LastMountedAt, is.LastMountedBy = was.GetLastMountedAt(), was.GetLastMountedBy()
+	}
+	if is.UsedBytes == nil && was != nil {
+		is.UsedBytes, is.CapacityBytes, is.MeasuredAt = was.UsedBytes, was.CapacityBytes, was.MeasuredAt
+	}
+	return is
 }
 
 // refuse drops what a worker says of an object that it has no say in. It is

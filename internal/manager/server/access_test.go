@@ -101,7 +101,7 @@ func TestACertificateIsWorthWhatItsRowSays(t *testing.T) {
 	c := newCluster(t)
 	bob := warrenv1.NewVolumesClient(c.dial("bob", warrenv1.Role_ROLE_ADMIN))
 	list := func() error {
-		_, err := bob.ListVolumes(ctx, &warrenv1.Filter{})
+		_, err := bob.ListVolumes(ctx, &warrenv1.ListVolumesRequest{})
 		return err
 	}
 	if err := list(); err != nil {

@@ -20,5 +20,5 @@ func RemoveUnused(s *Server, tx *store.Tx, ref *warrenv1.Ref, force bool) error 
 	if err := v.unused(tx, volume, force); err != nil {
 		return err
 	}
-	return v.remove(tx, volume)
+	return v.remove(tx, volume, true)
 }

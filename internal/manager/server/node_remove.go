@@ -170,8 +170,8 @@ func (s *Server) mayRemove(tx *store.Tx, node *warrenv1.Node, force bool) ([]*wa
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case len(volumes) > 0:
-		return nil, nil, spec.Problemf(spec.InUse, spec.KindNode, m.GetName(), "node %q has the data of %s, which would be lost", m.GetName(), count("volume", volumeNames(volumes))).
+	case len(live(volumes)) > 0:
+		return nil, nil, spec.Problemf(spec.InUse, spec.KindNode, m.GetName(), "node %q has the data of %s, which would be lost", m.GetName(), count("volume", volumeNames(live(volumes)))).
 			WithHint("warren node remove %s --force gives that data up", m.GetName())
 	case len(held) > 0:
 		return nil, nil, spec.Problemf(spec.InUse, spec.KindNode, m.GetName(), "tasks on node %q hold %s, and may still write", m.GetName(), count("volume", held)).
@@ -180,7 +180,12 @@ func (s *Server) mayRemove(tx *store.Tx, node *warrenv1.Node, force bool) ([]*wa
 		return nil, nil, spec.Problemf(spec.InUse, spec.KindNode, m.GetName(), "node %q is up and runs %s", m.GetName(), count("task", taskNames(tasks))).
 			WithHint("warren node drain %s, and once they have stopped, remove it", m.GetName())
 	}
-	return nil, tasks, nil
+	return volumes, tasks, nil
+}
+
+// live are those of the volumes that were not deleted.
+func live(volumes []*warrenv1.Volume) []*warrenv1.Volume {
+	return slices.DeleteFunc(slices.Clone(volumes), func(v *warrenv1.Volume) bool { return v.GetDeletedAt() != nil })
 }
 
 // keepsManagers refuses to remove the only manager.

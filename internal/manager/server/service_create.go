@@ -114,7 +114,7 @@ func bindVolumes(tx *store.Tx, service *warrenv1.Service, create map[string]*war
 func volumesGone(service string, volumes []string) error {
 	return spec.Problemf(spec.Refused, spec.KindService, service, "service %q cannot start: %s any more",
 		service, doNotExist(spec.KindVolume, volumes)).
-		WithHint("warren volume create %s makes a new, empty one; restore its data first if you have a backup", volumes[0])
+		WithHint("warren volume undelete %s takes it out of the trash, if it is there; warren volume create %s makes a new, empty one", volumes[0], volumes[0])
 }
 
 // doNotExist names what is missing: secret "a" does not exist, secrets "a",

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/spec"
@@ -137,7 +139,7 @@ func (v *volumes) giveUp(ctx context.Context, r *warrenv1.CreateVolumeRequest, i
 				return err
 			}
 		}
-		return v.remove(tx, volume)
+		return v.remove(tx, volume, true)
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
@@ -167,10 +169,20 @@ func whyNotReady(tx *store.ReadTx, volume *warrenv1.Volume) *spec.Problem {
 	return p("node %s did not make it in time", node)
 }
 
-// remove asks for a volume's end: nothing may attach to it from now on, its
-// node removes the data, and with the node's confirmation the rows go.
-func (v *volumes) remove(tx *store.Tx, volume *warrenv1.Volume) error {
+// remove asks for a volume's end: nothing may attach to it from now on. Its node
+// moves the data to the trash, which frees the volume's name, or removes it, with
+// which the rows go.
+func (v *volumes) remove(tx *store.Tx, volume *warrenv1.Volume, purge bool) error {
 	tx.Reclaim()
-	volume.DeletedAt = v.now()
+	settings, err := settings(&tx.ReadTx)
+	if err != nil {
+		return err
+	}
+	wait := spec.TrashTime(settings)
+	if volume.GetDeletedAt() == nil {
+		volume.DeletedAt = v.now()
+		volume.PurgeAt = timestamppb.New(volume.DeletedAt.AsTime().Add(wait))
+	}
+	volume.Purge = volume.GetPurge() || purge || wait == 0
 	return tx.Volumes().Put(volume)
 }

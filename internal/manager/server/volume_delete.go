@@ -11,8 +11,9 @@ import (
 	"github.com/cuemby/warren/internal/spec"
 )
 
-// DeleteVolume removes a volume that nobody uses, and with force also one that
-// is used, after its services have stopped. It returns once the data is gone.
+// DeleteVolume moves a volume that nobody uses to the trash, and with force also
+// one that is used, after its services have stopped. With purge it removes the
+// data for good. It returns once the node has confirmed it.
 func (v *volumes) DeleteVolume(ctx context.Context, r *warrenv1.DeleteVolumeRequest) (*warrenv1.DeleteVolumeResponse, error) {
 	answer := &warrenv1.DeleteVolumeResponse{}
 	if r.GetForce() {
@@ -24,13 +25,15 @@ func (v *volumes) DeleteVolume(ctx context.Context, r *warrenv1.DeleteVolumeRequ
 	}
 	var volume *warrenv1.Volume
 	id, err := v.commit(ctx, func(tx *store.Tx) (_ string, err error) {
-		if volume, err = find(tx.Volumes(), spec.KindVolume, r.GetRef()); err != nil {
+		if volume, err = deletable(tx, r); err != nil {
 			return "", err
 		}
-		if err := v.unused(tx, volume, r.GetForce()); err != nil {
-			return "", err
+		if volume.GetTrashedAt() == nil {
+			if err := v.unused(tx, volume, r.GetForce()); err != nil {
+				return "", err
+			}
 		}
-		return volume.GetMeta().GetId(), v.remove(tx, volume)
+		return volume.GetMeta().GetId(), v.remove(tx, volume, r.GetPurge())
 	})
 	if err != nil {
 		return nil, err
@@ -41,6 +44,23 @@ func (v *volumes) DeleteVolume(ctx context.Context, r *warrenv1.DeleteVolumeRequ
 	}
 	answer.Volume = volume
 	return answer, v.awaitGone(ctx, volumeGoingAway(volume))
+}
+
+// deletable returns the volume that is to be deleted. One in the trash can only
+// be removed for good.
+func deletable(tx *store.Tx, r *warrenv1.DeleteVolumeRequest) (*warrenv1.Volume, error) {
+	volume, err := find(tx.Volumes(), spec.KindVolume, r.GetRef())
+	switch {
+	case isNotFound(err) && r.GetPurge():
+		return findTrashed(tx, r.GetRef())
+	case err != nil:
+		return nil, err
+	case volume.GetTrashedAt() != nil && !r.GetPurge():
+		m := volume.GetMeta()
+		return nil, spec.Problemf(spec.Refused, spec.KindVolume, m.GetName(), "volume %q is in the trash already", m.GetName()).
+			WithHint("warren volume delete %s --purge removes its data for good", m.GetId())
+	}
+	return volume, nil
 }
 
 // unused refuses a volume that is in use. With force, services that are
@@ -80,6 +100,9 @@ func (v *volumes) stopUsers(ctx context.Context, ref *warrenv1.Ref) (stopped []s
 		if volume, err = find(tx.Volumes(), spec.KindVolume, ref); err != nil {
 			return err
 		}
+		if volume.GetTrashedAt() != nil {
+			return nil // nobody uses it
+		}
 		tx.Reclaim()
 		services, err := users(&tx.ReadTx, volume.GetMeta().GetNamespace(), volume.GetMeta().GetId())
 		if err != nil {
@@ -98,6 +121,9 @@ func (v *volumes) stopUsers(ctx context.Context, ref *warrenv1.Ref) (stopped []s
 		}
 		return nil
 	})
+	if isNotFound(err) {
+		return nil, nil // it may be in the trash
+	}
 	if err != nil {
 		// A request that was done before has stopped them before.
 		var done *store.Replayed
@@ -148,16 +174,17 @@ func (v *volumes) stillHeld(ctx context.Context, volume *warrenv1.Volume) error 
 	})
 }
 
-// volumeGoingAway lets a call wait for a volume that is being deleted: its
-// rows go after its node has removed the data.
+// volumeGoingAway lets a call wait for a volume that is being deleted: its name
+// is free once its node has moved the data to the trash, and its rows go after
+// the node has removed it.
 func volumeGoingAway(volume *warrenv1.Volume) *goingAway {
 	m := volume.GetMeta()
 	return &goingAway{
 		kind: spec.KindVolume, name: m.GetName(), tables: volumeTables,
 		gone: func(tx *store.ReadTx) (string, bool, error) {
 			row, err := optional(tx.Volumes().Get(m.GetNamespace(), m.GetId()))
-			if err != nil || row == nil {
-				return "", row == nil, err
+			if err != nil || row == nil || spec.InTrash(row) {
+				return "", err == nil, err
 			}
 			status, err := optional(tx.VolumeStatus().Get(m.GetNamespace(), m.GetId()))
 			return fmt.Sprint(status.GetPhase(), status.GetMessage()), false, err

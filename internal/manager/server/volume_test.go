@@ -55,7 +55,7 @@ func TestAVolumeIsThereWhenCreateReturns(t *testing.T) {
 		t.Errorf("by ID: %v, %v", byID, err)
 	}
 	for filter, want := range map[string]int{"env": 1, "env=production": 1, "env=test": 0} {
-		list, err := a.ListVolumes(ctx, &warrenv1.Filter{Labels: []string{filter}})
+		list, err := a.ListVolumes(ctx, &warrenv1.ListVolumesRequest{Filter: &warrenv1.Filter{Labels: []string{filter}}})
 		if err != nil || len(list.GetVolumes()) != want {
 			t.Errorf("filter %s: %v, %v", filter, list, err)
 		}
@@ -86,9 +86,9 @@ func TestVolumesThatCannotBeCreated(t *testing.T) {
 			t.Errorf("volume %q was found", name)
 		}
 	}
-	_, err = a.ListVolumes(ctx, &warrenv1.Filter{Namespace: "warren"})
+	_, err = a.ListVolumes(ctx, &warrenv1.ListVolumesRequest{Filter: &warrenv1.Filter{Namespace: "warren"}})
 	wantError(t, err, codes.InvalidArgument, "reserved")
-	_, err = a.ListVolumes(ctx, &warrenv1.Filter{Labels: []string{"=x"}})
+	_, err = a.ListVolumes(ctx, &warrenv1.ListVolumesRequest{Filter: &warrenv1.Filter{Labels: []string{"=x"}}})
 	wantError(t, err, codes.InvalidArgument, "empty key")
 }
 

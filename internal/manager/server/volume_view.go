@@ -23,22 +23,33 @@ func (v *volumes) read(ctx context.Context, ref *warrenv1.Ref) (volume *warrenv1
 	return volume, err
 }
 
-// ListVolumes lists the volumes of a namespace.
-func (v *volumes) ListVolumes(ctx context.Context, f *warrenv1.Filter) (*warrenv1.ListVolumesResponse, error) {
-	namespace, err := checkFilter(f)
+// ListVolumes lists the volumes of a namespace, or those in its trash.
+func (v *volumes) ListVolumes(ctx context.Context, r *warrenv1.ListVolumesRequest) (*warrenv1.ListVolumesResponse, error) {
+	namespace, err := checkFilter(r.GetFilter())
 	if err != nil {
 		return nil, err
 	}
 	out := &warrenv1.ListVolumesResponse{}
 	err = v.store.View(ctx, func(tx *store.ReadTx) error {
+		node := ""
+		if r.GetNode() != "" {
+			n, err := find(tx.Nodes(), spec.KindNode, &warrenv1.Ref{NameOrId: r.GetNode()})
+			if err != nil {
+				return err
+			}
+			node = n.GetMeta().GetId()
+		}
 		for _, volume := range tx.Volumes().List(namespace) {
-			if !spec.MatchLabels(volume.GetMeta().GetLabels(), f.GetLabels()) {
+			if (volume.GetTrashedAt() != nil) != r.GetTrash() || node != "" && volume.GetNodeId() != node ||
+				!spec.MatchLabels(volume.GetMeta().GetLabels(), r.GetFilter().GetLabels()) {
 				continue
 			}
 			if err := fillVolume(tx, volume); err != nil {
 				return err
 			}
-			out.Volumes = append(out.Volumes, volume)
+			if !r.GetUnused() || len(volume.GetUsedBy()) == 0 {
+				out.Volumes = append(out.Volumes, volume)
+			}
 		}
 		return nil
 	})

@@ -21,6 +21,8 @@ type worker struct {
 	id string
 	// failVolumes: it cannot make volumes, for this reason.
 	failVolumes string
+	// failResize: it cannot raise limits, for this reason.
+	failResize string
 	// deaf: it hears of nothing and does nothing.
 	deaf bool
 	// stubborn: its tasks do not stop.
@@ -75,8 +77,18 @@ func (w *worker) report(tx *store.Tx) error {
 		if w.failVolumes != "" {
 			st.Phase, st.Message = warrenv1.VolumePhase_VOLUME_PHASE_FAILED, w.failVolumes
 		}
-		if v.GetDeletedAt() != nil {
+		switch {
+		case v.GetPurge():
 			st.Phase, st.Message = warrenv1.VolumePhase_VOLUME_PHASE_GONE, ""
+		case v.GetDeletedAt() != nil:
+			st.Phase, st.Message = warrenv1.VolumePhase_VOLUME_PHASE_TRASHED, ""
+		}
+		st.LimitBytes = v.GetSpec().GetSizeBytes()
+		w.mu.Lock()
+		failResize := w.failResize
+		w.mu.Unlock()
+		if failResize != "" && st.LimitBytes > 0 {
+			st.LimitBytes, st.ResizeBytes, st.ResizeMessage = 0, st.LimitBytes, failResize
 		}
 		if err := tx.VolumeStatus().Put(st, key.Parts()...); err != nil {
 			return err

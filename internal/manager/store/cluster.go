@@ -7,16 +7,18 @@ import (
 
 // Tables of one row each.
 const (
-	TableCluster     Table = "cluster"
-	TableClusterKeys Table = "clusterkeys"
+	TableCluster         Table = "cluster"
+	TableClusterKeys     Table = "clusterkeys"
+	TableClusterSettings Table = "clustersettings"
 )
 
 var (
 	cluster = &kind[warrenv1.Cluster, *warrenv1.Cluster]{
 		table: TableCluster, depth: 1,
-		transient: func(c *warrenv1.Cluster) { c.Version, c.Leader = "", "" },
+		transient: func(c *warrenv1.Cluster) { c.Version, c.Leader, c.Settings = "", "", nil },
 	}
-	clusterKeys = &kind[storepb.ClusterKeys, *storepb.ClusterKeys]{table: TableClusterKeys, depth: 1}
+	clusterSettings = &kind[warrenv1.ClusterSettings, *warrenv1.ClusterSettings]{table: TableClusterSettings, depth: 1}
+	clusterKeys     = &kind[storepb.ClusterKeys, *storepb.ClusterKeys]{table: TableClusterKeys, depth: 1}
 )
 
 // self is the key of a table's only row.
@@ -53,6 +55,16 @@ func (tx *ReadTx) Cluster() Single[warrenv1.Cluster, *warrenv1.Cluster] {
 // Cluster gives the row that says which cluster this is.
 func (tx *Tx) Cluster() SingleTx[warrenv1.Cluster, *warrenv1.Cluster] {
 	return SingleTx[warrenv1.Cluster, *warrenv1.Cluster]{rowsTx(tx, cluster)}
+}
+
+// ClusterSettings gives the row of what people changed; there is none before.
+func (tx *ReadTx) ClusterSettings() Single[warrenv1.ClusterSettings, *warrenv1.ClusterSettings] {
+	return Single[warrenv1.ClusterSettings, *warrenv1.ClusterSettings]{rows(tx, clusterSettings)}
+}
+
+// ClusterSettings gives the row of what people changed; there is none before.
+func (tx *Tx) ClusterSettings() SingleTx[warrenv1.ClusterSettings, *warrenv1.ClusterSettings] {
+	return SingleTx[warrenv1.ClusterSettings, *warrenv1.ClusterSettings]{rowsTx(tx, clusterSettings)}
 }
 
 // ClusterKeys gives the row that opens secrets, given the unlock key.

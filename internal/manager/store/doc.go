@@ -19,6 +19,7 @@
 //
 //	cluster/self                              Cluster
 //	clusterkeys/self                          ClusterKeys
+//	clustersettings/self                      ClusterSettings
 //	node/<id>                                 Node
 //	nodestatus/<id>                           NodeStatus
 //	managerstatus/<node>                      ManagerStatus

@@ -120,21 +120,29 @@ func (o ObjectsTx[T, P]) TakeName(row P) error {
 	return nil
 }
 
-// Put writes an object that exists, under the name it has: names are final.
+// FreeName gives up the object's name while the object stays.
+func (o ObjectsTx[T, P]) FreeName(row P) error {
+	key, err := o.object.nameKey(row.GetMeta().GetNamespace(), row.GetMeta().GetName())
+	if err != nil {
+		return err
+	}
+	if string(o.tx.get(key, true)) == row.GetMeta().GetId() {
+		o.rows.tx.delete(key)
+	}
+	return nil
+}
+
+// Put writes an object that exists, under the name it has.
 func (o ObjectsTx[T, P]) Put(row P) error {
 	return o.rows.Put(row, o.object.parts(row.GetMeta().GetNamespace(), row.GetMeta().GetId())...)
 }
 
 // Delete removes an object and frees its name, if it is the one that has it.
 func (o ObjectsTx[T, P]) Delete(row P) error {
-	meta := row.GetMeta()
-	key, err := o.object.nameKey(meta.GetNamespace(), meta.GetName())
-	if err != nil {
+	if err := o.FreeName(row); err != nil {
 		return err
 	}
-	if string(o.tx.get(key, true)) == meta.GetId() {
-		o.rows.tx.delete(key)
-	}
+	meta := row.GetMeta()
 	return o.rows.Delete(o.object.parts(meta.GetNamespace(), meta.GetId())...)
 }
 

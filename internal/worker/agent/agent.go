@@ -133,6 +133,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.announce()
 	a.running.Go(func() { _ = a.meter.Run(ctx) })
 	a.running.Go(func() { a.collect(ctx) })
+	a.running.Go(func() { a.watchDisk(ctx) })
 	removed := a.sessions(ctx)
 	if removed != nil {
 		a.empty(ctx)

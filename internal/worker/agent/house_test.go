@@ -163,3 +163,9 @@ func deleted(v *warrenv1.Volume) *warrenv1.Volume {
 	v.DeletedAt = timestamppb.Now()
 	return v
 }
+
+func purged(v *warrenv1.Volume) *warrenv1.Volume {
+	v = deleted(v)
+	v.Purge = true
+	return v
+}

@@ -13,7 +13,8 @@ func (a *Agent) measurable() []volume.Volume {
 	defer a.mu.Unlock()
 	var list []volume.Volume
 	for _, k := range a.volumes {
-		if k.status.Load().GetPhase() == warrenv1.VolumePhase_VOLUME_PHASE_READY {
+		switch k.status.Load().GetPhase() {
+		case warrenv1.VolumePhase_VOLUME_PHASE_READY, warrenv1.VolumePhase_VOLUME_PHASE_TRASHED:
 			list = append(list, k.volume())
 		}
 	}
@@ -32,5 +33,6 @@ func (a *Agent) measured(m volume.Measured) {
 		if s.UsedBytes == nil || *s.UsedBytes != m.Bytes {
 			s.UsedBytes, s.MeasuredAt = &m.Bytes, timestamppb.New(m.At)
 		}
+		s.CapacityBytes = m.Capacity
 	})
 }

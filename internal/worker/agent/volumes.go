@@ -2,10 +2,12 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -26,7 +28,28 @@ type keeper struct {
 	status    atomic.Pointer[warrenv1.VolumeStatus]
 	failures  int
 	retryAt   time.Time
-	deleting  bool
+	goal      goal
+	// discarded: the disk is full, and what is in the trash goes early.
+	discarded atomic.Bool
+}
+
+// goal is what is to become of a volume's data.
+type goal int
+
+const (
+	keepData goal = iota
+	trashData
+	removeData
+)
+
+func (k *keeper) wanted(want *warrenv1.Volume) goal {
+	switch {
+	case want.GetDeletedAt() == nil:
+		return keepData
+	case want.GetPurge() || k.discarded.Load():
+		return removeData
+	}
+	return trashData
 }
 
 func newKeeper(a *Agent, want *warrenv1.Volume) *keeper {
@@ -41,22 +64,27 @@ func (k *keeper) run(ctx context.Context) { k.follow(ctx, k.step) }
 func (k *keeper) step(ctx context.Context) outcome {
 	want, removed := k.current()
 	phase := k.status.Load().GetPhase()
-	if deleting := want.GetDeletedAt() != nil; deleting != k.deleting {
-		k.deleting, k.failures, k.retryAt = deleting, 0, time.Time{}
+	if goal := k.wanted(want); goal != k.goal {
+		k.goal, k.failures, k.retryAt = goal, 0, time.Time{}
 	}
 	switch {
 	case removed && k.a.holders.any(k.id):
 		return outcome{verdict: wait} // released() pokes
 	case removed:
 		return k.forget()
-	case phase == warrenv1.VolumePhase_VOLUME_PHASE_GONE:
+	case phase == warrenv1.VolumePhase_VOLUME_PHASE_GONE && k.goal != keepData,
+		phase == warrenv1.VolumePhase_VOLUME_PHASE_TRASHED && k.goal == trashData:
 		return outcome{verdict: wait}
 	case time.Now().Before(k.retryAt):
 		return retryAfter(time.Until(k.retryAt))
-	case k.deleting:
+	case k.goal == removeData:
 		return k.delete(ctx)
+	case k.goal == trashData:
+		return k.putAside(ctx)
 	case phase != warrenv1.VolumePhase_VOLUME_PHASE_READY:
 		return k.ensure(ctx)
+	case want.GetSpec().GetSizeBytes() > k.status.Load().GetLimitBytes():
+		return k.resize(ctx, want.GetSpec().GetSizeBytes())
 	}
 	return outcome{verdict: wait}
 }
@@ -76,6 +104,7 @@ func (k *keeper) ensure(ctx context.Context) outcome {
 	k.report(func(s *warrenv1.VolumeStatus) {
 		s.Phase, s.Message, s.MountPoint = warrenv1.VolumePhase_VOLUME_PHASE_READY, "", path
 	})
+	k.discarded.Store(false)
 	if !made {
 		if err := k.a.state.setMade(k.id); err != nil {
 			k.a.log.Error("that the volume was made was not written down", "volume", k.id, "error", err)
@@ -99,13 +128,73 @@ func (k *keeper) path(ctx context.Context, made bool) (string, error) {
 	k.use.Lock()
 	defer k.use.Unlock()
 	if !made {
-		return k.a.cfg.Volumes.Ensure(ctx, k.volume())
+		if _, err := k.a.cfg.Volumes.Ensure(ctx, k.volume()); err != nil {
+			return "", err
+		}
+	} else if err := k.a.cfg.Volumes.Untrash(ctx, k.volume()); err != nil {
+		return "", err
 	}
 	path, err := k.a.cfg.Volumes.Stage(ctx, k.volume())
 	if err != nil || k.a.holders.any(k.id) {
 		return path, err
 	}
 	return path, k.a.cfg.Volumes.Unstage(ctx, k.volume())
+}
+
+// putAside moves the volume's data to the trash once no task here holds it. Of
+// data that is lost, or storage that has no trash, nothing is left to keep.
+func (k *keeper) putAside(ctx context.Context) outcome {
+	k.use.Lock()
+	defer k.use.Unlock()
+	if k.a.holders.any(k.id) {
+		return outcome{verdict: wait} // released() pokes
+	}
+	if err := k.a.cfg.Volumes.Unstage(ctx, k.volume()); err != nil {
+		return k.fail(ctx, err)
+	}
+	err := k.a.cfg.Volumes.Trash(ctx, k.volume())
+	if errors.Is(err, volume.ErrNotFound) || errors.Is(err, volume.ErrUnsupported) {
+		k.discarded.Store(true)
+		return outcome{verdict: done}
+	}
+	if err != nil {
+		return k.fail(ctx, err)
+	}
+	k.failures = 0
+	k.report(func(s *warrenv1.VolumeStatus) {
+		s.Phase, s.Message, s.MountPoint = warrenv1.VolumePhase_VOLUME_PHASE_TRASHED, "", ""
+	})
+	return outcome{verdict: done}
+}
+
+// resize gives the volume the limit that it shall have, and says why not when
+// that cannot be. The volume goes on with the one it has.
+func (k *keeper) resize(ctx context.Context, size uint64) outcome {
+	k.use.Lock()
+	defer k.use.Unlock()
+	limit, err := k.a.cfg.Volumes.Resize(ctx, k.volume())
+	switch {
+	case ctx.Err() != nil:
+		return outcome{verdict: done}
+	case errors.Is(err, unix.ENOSPC) && k.a.makeRoom():
+		return retryAfter(roomPause)
+	}
+	k.report(func(s *warrenv1.VolumeStatus) {
+		s.LimitBytes, s.ResizeBytes, s.ResizeMessage = max(limit, s.GetLimitBytes()), size, ""
+		if err != nil {
+			s.ResizeMessage = err.Error()
+		}
+	})
+	if err != nil {
+		k.failures++
+		wait := backoff(k.failures)
+		k.retryAt = time.Now().Add(wait)
+		k.a.log.Warn("volume keeps its limit and is tried again later", "error", err, "retry_in", wait)
+		return retryAfter(wait)
+	}
+	k.failures = 0
+	k.a.meter.Poke()
+	return outcome{verdict: done}
 }
 
 // delete removes the volume's data once no task here holds it.
@@ -131,6 +220,9 @@ func (k *keeper) delete(ctx context.Context) outcome {
 func (k *keeper) fail(ctx context.Context, err error) outcome {
 	if ctx.Err() != nil {
 		return outcome{verdict: done}
+	}
+	if errors.Is(err, unix.ENOSPC) && k.a.makeRoom() {
+		return retryAfter(roomPause)
 	}
 	k.failures++
 	wait := backoff(k.failures)
@@ -195,6 +287,7 @@ func (k *keeper) volume() volume.Volume {
 	return volume.Volume{
 		ID: k.id, Namespace: want.GetMeta().GetNamespace(), Name: want.GetMeta().GetName(),
 		Driver: want.GetSpec().GetDriver(), Options: want.GetSpec().GetOptions(),
+		SizeBytes: want.GetSpec().GetSizeBytes(),
 	}
 }
 

@@ -15,6 +15,8 @@ const (
 	ready  = warrenv1.VolumePhase_VOLUME_PHASE_READY
 	failed = warrenv1.VolumePhase_VOLUME_PHASE_FAILED
 	gone   = warrenv1.VolumePhase_VOLUME_PHASE_GONE
+
+	trashed = warrenv1.VolumePhase_VOLUME_PHASE_TRASHED
 )
 
 func (n *node) phase(name string, phase warrenv1.VolumePhase) *warrenv1.VolumeStatus {
@@ -38,7 +40,7 @@ func TestVolumeIsMadeMeasuredAndDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.boss.await(t, "its size", func() bool { return n.boss.volumes["vol-db-data"].GetUsedBytes() >= 8192 })
-		n.volumes(deleted(aVolume("db-data")))
+		n.volumes(purged(aVolume("db-data")))
 		n.phase("db-data", gone)
 		if _, err := os.Stat(path); !os.IsNotExist(err) {
 			t.Errorf("still there: %v", err)
@@ -96,7 +98,7 @@ func TestVolumeIsDeletedOnlyWhenNoTaskHoldsIt(t *testing.T) {
 		}
 		n.boss.comeBack()
 		n.is("t1", stopped)
-		n.phase("db-data", gone)
+		n.phase("db-data", trashed)
 	})
 }
 

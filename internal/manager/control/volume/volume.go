@@ -2,12 +2,16 @@
 // its volumes, and a deleted volume leaves the state once its node has said
 // that the data is gone.
 //
+// In between lies the trash: a volume that its node has moved there gives its
+// name up, and when its time there is over, its node is told to remove it.
+//
 // Both wait for a confirmation. An attachment is released when the task's node
 // has reported its end, never because time has passed: until then the node may
 // still write.
 //
-// The package is the one that releases Attachments and Holds, and it removes
-// volume rows.
+// The package is the one that releases Attachments and Holds, writes
+// Volume.trashed_at, sets Volume.purge when the trash's time is over, and
+// removes volume rows.
 package volume
 
 import (
@@ -15,6 +19,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -39,17 +44,25 @@ func New(s *store.Store, log *slog.Logger) *Reconciler { return &Reconciler{s, l
 // Run releases what ended tasks hold and removes volumes that are gone, until
 // ctx ends. Run it on the leader only, once.
 func (r *Reconciler) Run(ctx context.Context) error {
+	var purging sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	defer purging.Wait()
+	defer cancel()
+	purging.Go(func() { r.emptyTrash(ctx) })
 	return reconcile.Run(ctx, r.store, r.log, r.react,
 		store.TableTaskStatus, store.TableAttachments, store.TableVolumes, store.TableVolumeStatus)
 }
 
 func (r *Reconciler) react(ctx context.Context, changes store.Changes) error {
-	var held, gone []store.Key
+	var held, gone, trashed []store.Key
 	err := r.store.ViewStale(ctx, func(tx *store.ReadTx) (err error) {
 		if held, err = releasable(tx, changes); err != nil {
 			return err
 		}
-		gone, err = removable(tx, changes)
+		if gone, err = removable(tx, changes); err != nil {
+			return err
+		}
+		trashed, err = arrived(tx, changes)
 		return err
 	})
 	if err != nil {
@@ -57,6 +70,11 @@ func (r *Reconciler) react(ctx context.Context, changes store.Changes) error {
 	}
 	for batch := range slices.Chunk(held, maxBatch) {
 		if err := r.release(ctx, batch); err != nil {
+			return err
+		}
+	}
+	for batch := range slices.Chunk(trashed, maxBatch) {
+		if err := r.arrive(ctx, batch); err != nil {
 			return err
 		}
 	}
@@ -188,7 +206,7 @@ func (r *Reconciler) remove(ctx context.Context, volumes []store.Key) error {
 					return err
 				}
 			}
-			if err := errors.Join(tx.Volumes().Delete(volume), tx.Events().Append(deleted(volume))); err != nil {
+			if err := errors.Join(tx.Volumes().Delete(volume), tx.Events().Append(about(volume, "deleted", ""))); err != nil {
 				return err
 			}
 		}
@@ -196,10 +214,11 @@ func (r *Reconciler) remove(ctx context.Context, volumes []store.Key) error {
 	})
 }
 
-func deleted(volume *warrenv1.Volume) *warrenv1.Event {
+func about(volume *warrenv1.Volume, reason, message string) *warrenv1.Event {
 	m := volume.GetMeta()
 	return &warrenv1.Event{
-		Time: timestamppb.Now(), Kind: spec.KindVolume, Namespace: m.GetNamespace(), Name: m.GetName(), Id: m.GetId(), Reason: "deleted",
+		Time: timestamppb.Now(), Kind: spec.KindVolume, Namespace: m.GetNamespace(), Name: m.GetName(), Id: m.GetId(),
+		Reason: reason, Message: message,
 	}
 }
 

@@ -100,8 +100,17 @@ func (p *placed) enterAt(top *os.File) error {
 	if err != nil {
 		return err
 	}
+	p.leave()
 	p.area, p.data = area, dataDir
 	return nil
+}
+
+// leave lets go of the filesystem, if it was entered.
+func (p *placed) leave() {
+	if p.area != p.root {
+		p.area.Close()
+	}
+	p.area, p.data = p.root, p.rel
 }
 
 // mounted tells whether the volume's own filesystem is mounted on its

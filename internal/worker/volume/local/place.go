@@ -53,9 +53,7 @@ func (d *Driver) open(v volume.Volume) (*placed, error) {
 }
 
 func (p *placed) Close() error {
-	if p.area != p.root {
-		p.area.Close()
-	}
+	p.leave()
 	return p.root.Close()
 }
 

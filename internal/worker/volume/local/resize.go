@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -75,6 +76,11 @@ func (p *placed) grow(ctx context.Context, image *os.File, size uint64) error {
 	if err != nil {
 		return err
 	}
+	if kind == "ext4" {
+		if is, err := sizeOfExt4(image); err != nil || is+is/1024 >= size {
+			return err // else it would be refused where it may not grow
+		}
+	}
 	dir, err := os.Open(p.path)
 	if err != nil {
 		return err
@@ -96,6 +102,17 @@ func (p *placed) grow(ctx context.Context, image *os.File, size uint64) error {
 		return fmt.Errorf("let the filesystem of %s grow: %w", p.path, err)
 	}
 	return nil
+}
+
+// sizeOfExt4 reads the filesystem's size from its superblock.
+func sizeOfExt4(image *os.File) (uint64, error) {
+	const at, low, high, scale = 1024, 0x04, 0x150, 0x18
+	b := make([]byte, 1024)
+	if _, err := image.ReadAt(b, at); err != nil {
+		return 0, err
+	}
+	blocks := uint64(binary.LittleEndian.Uint32(b[low:])) | uint64(binary.LittleEndian.Uint32(b[high:]))<<32
+	return blocks * 1024 << (binary.LittleEndian.Uint32(b[scale:]) & 7), nil
 }
 
 func growXFS(dir *os.File, blocks uint64) error {

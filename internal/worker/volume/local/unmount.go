@@ -23,6 +23,7 @@ const (
 // returns once nobody has its image open any more. It refuses while anything
 // but that one mount uses the volume.
 func (p *placed) unmount(ctx context.Context) error {
+	p.leave()
 	mounted, err := p.mounted()
 	if errors.Is(err, volume.ErrNotFound) {
 		return p.removePlace() // its image is gone
