@@ -18,7 +18,7 @@ func TestACertificateOfTheClusterIsNeededOverTCP(t *testing.T) {
 	addr := onLoopback(t, &fixture{}, ours.managerTLS())
 
 	c := dial(t, Options{Manager: addr, Home: home(t, theirs, ours)})
-	if _, err := c.Volumes.ListVolumes(t.Context(), &warrenv1.Filter{}); err != nil {
+	if _, err := c.Volumes.ListVolumes(t.Context(), &warrenv1.ListVolumesRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if c.Address() != addr {

@@ -50,7 +50,7 @@ func TestAStaleReadSaysSo(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "s")
 		serve(t, f, listen(t, "unix", path))
 		c := dial(t, Options{Manager: "unix://" + path, Stale: stale})
-		if _, err := c.Volumes.ListVolumes(t.Context(), &warrenv1.Filter{}); err != nil || f.stale != stale {
+		if _, err := c.Volumes.ListVolumes(t.Context(), &warrenv1.ListVolumesRequest{}); err != nil || f.stale != stale {
 			t.Errorf("asked for %v: %v, %v", stale, f.stale, err)
 		}
 	}

@@ -37,7 +37,7 @@ func TestARepeatedCallCarriesTheSameRequestID(t *testing.T) {
 func TestACallThatOnlyReadsHasNoRequestID(t *testing.T) {
 	f := &fixture{answers: []error{nobody}}
 	c := onSocket(t, f)
-	if _, err := c.Volumes.ListVolumes(t.Context(), &warrenv1.Filter{}); err != nil {
+	if _, err := c.Volumes.ListVolumes(t.Context(), &warrenv1.ListVolumesRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if ids := f.calls(); len(ids) != 2 || len(ids[0])+len(ids[1]) != 0 {
