@@ -49,7 +49,7 @@ func (f *fixture) CreateVolume(ctx context.Context, r *warrenv1.CreateVolumeRequ
 	return &warrenv1.Volume{Meta: &warrenv1.Meta{Name: r.Name}}, f.next(ctx)
 }
 
-func (f *fixture) ListVolumes(ctx context.Context, _ *warrenv1.Filter) (*warrenv1.ListVolumesResponse, error) {
+func (f *fixture) ListVolumes(ctx context.Context, _ *warrenv1.ListVolumesRequest) (*warrenv1.ListVolumesResponse, error) {
 	return &warrenv1.ListVolumesResponse{}, f.next(ctx)
 }
 

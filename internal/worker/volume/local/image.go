@@ -72,14 +72,20 @@ func (p *placed) makeImage(ctx context.Context) (err error) {
 	return p.sync(imagesDir)
 }
 
-// reserve gives the image blocks of the disk for all of its size.
+// reserve gives the image blocks of the disk for all of its size. It does not
+// even try when there are too few, for that would fill the disk for a moment.
 func (p *placed) reserve(f *os.File, size uint64) error {
-	err := unix.Fallocate(int(f.Fd()), 0, 0, int64(size))
+	var disk unix.Statfs_t
+	var st unix.Stat_t
+	if err := errors.Join(unix.Fstatfs(int(f.Fd()), &disk), unix.Fstat(int(f.Fd()), &st)); err != nil {
+		return &fs.PathError{Op: "measure", Path: f.Name(), Err: err}
+	}
+	free, err := disk.Bavail*uint64(disk.Bsize), error(unix.ENOSPC)
+	if uint64(st.Blocks)*512+free >= size {
+		err = unix.Fallocate(int(f.Fd()), 0, 0, int64(size))
+	}
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EFBIG) {
-		var disk unix.Statfs_t
-		_ = unix.Fstatfs(int(f.Fd()), &disk)
-		return fmt.Errorf("%w: the disk of this node has no room for %s: %s are free",
-			unix.ENOSPC, spec.FormatSize(size), spec.FormatSize(disk.Bavail*uint64(disk.Bsize)))
+		return fmt.Errorf("%w: the disk of this node has no room for %s: %s are free", unix.ENOSPC, spec.FormatSize(size), spec.FormatSize(free))
 	}
 	if err != nil {
 		return &fs.PathError{Op: "reserve", Path: f.Name(), Err: err}
