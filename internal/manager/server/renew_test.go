@@ -58,7 +58,7 @@ func TestAPersonsCertificateIsRenewedWhenItIsDue(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer person.Close()
-	if _, err := person.Volumes.ListVolumes(ctx, &warrenv1.Filter{}); err != nil {
+	if _, err := person.Volumes.ListVolumes(ctx, &warrenv1.ListVolumesRequest{}); err != nil {
 		t.Errorf("with the new certificate: %v", err)
 	}
 }
