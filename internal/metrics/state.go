@@ -3,7 +3,11 @@
 // plain numbers.
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Snapshot is the cluster's state in numbers, at one moment.
 type Snapshot struct {
@@ -11,6 +15,8 @@ type Snapshot struct {
 	// By state, in lower case.
 	Nodes, Tasks map[string]int
 	Volumes      []Volume
+	// Those secrets that expire.
+	Expiring []Secret
 	// The Raft index up to which the state is.
 	AppliedIndex uint64
 }
@@ -21,9 +27,16 @@ type Volume struct {
 	UsedBytes             uint64
 }
 
+// Secret is a secret that expires.
+type Secret struct {
+	Namespace, Name string
+	ExpiresAt       time.Time
+}
+
 var (
 	services  = prometheus.NewDesc("warren_services", "Services, running or stopped.", nil, nil)
 	secrets   = prometheus.NewDesc("warren_secrets", "Secrets.", nil, nil)
+	expires   = prometheus.NewDesc("warren_secret_expires_timestamp_seconds", "When the newest version of a secret expires, since the epoch.", []string{"namespace", "secret"}, nil)
 	nodes     = prometheus.NewDesc("warren_nodes", "Nodes by state.", []string{"state"}, nil)
 	tasks     = prometheus.NewDesc("warren_tasks", "Tasks by state.", []string{"state"}, nil)
 	volumes   = prometheus.NewDesc("warren_volumes", "Volumes.", nil, nil)
@@ -46,7 +59,7 @@ func NewState(version string, read func() (Snapshot, error)) *State {
 
 // Describe implements prometheus.Collector.
 func (s *State) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{services, secrets, nodes, tasks, volumes, used, index, readable, buildInfo} {
+	for _, d := range []*prometheus.Desc{services, secrets, expires, nodes, tasks, volumes, used, index, readable, buildInfo} {
 		ch <- d
 	}
 }
@@ -67,6 +80,9 @@ func (s *State) Collect(ch chan<- prometheus.Metric) {
 	gauge(secrets, float64(now.Secrets))
 	gauge(volumes, float64(len(now.Volumes)))
 	gauge(index, float64(now.AppliedIndex))
+	for _, s := range now.Expiring {
+		gauge(expires, float64(s.ExpiresAt.UnixMilli())/1000, s.Namespace, s.Name)
+	}
 	for state, n := range now.Nodes {
 		gauge(nodes, float64(n), state)
 	}

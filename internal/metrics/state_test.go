@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
@@ -14,9 +15,13 @@ func TestStateShowsEveryNumber(t *testing.T) {
 			Services: 2, Secrets: 3, AppliedIndex: 17,
 			Nodes: map[string]int{"ready": 1}, Tasks: map[string]int{"running": 4},
 			Volumes: []Volume{{Namespace: "default", Name: "db-data", Node: "worker-1", UsedBytes: 1200}},
+			Expiring: []Secret{{Namespace: "default", Name: "db-password", ExpiresAt: time.Unix(1_900_000_000, 0)}},
 		}, nil
 	})
 	want := `
+# HELP warren_secret_expires_timestamp_seconds When the newest version of a secret expires, since the epoch.
+# TYPE warren_secret_expires_timestamp_seconds gauge
+warren_secret_expires_timestamp_seconds{namespace="default",secret="db-password"} 1.9e+09
 # HELP warren_volume_used_bytes Bytes that the volume takes on its storage, when last measured.
 # TYPE warren_volume_used_bytes gauge
 warren_volume_used_bytes{namespace="default",node="worker-1",volume="db-data"} 1200
@@ -24,11 +29,11 @@ warren_volume_used_bytes{namespace="default",node="worker-1",volume="db-data"} 1
 # TYPE warren_tasks gauge
 warren_tasks{state="running"} 4
 `
-	if err := testutil.CollectAndCompare(s, strings.NewReader(want), "warren_volume_used_bytes", "warren_tasks"); err != nil {
+	if err := testutil.CollectAndCompare(s, strings.NewReader(want), "warren_secret_expires_timestamp_seconds", "warren_volume_used_bytes", "warren_tasks"); err != nil {
 		t.Error(err)
 	}
-	if got := testutil.CollectAndCount(s); got != 9 {
-		t.Errorf("%d metrics, want 9", got)
+	if got := testutil.CollectAndCount(s); got != 10 {
+		t.Errorf("%d metrics, want 10", got)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/cuemby/warren/internal/manager/control/member"
 	"github.com/cuemby/warren/internal/manager/control/place"
 	"github.com/cuemby/warren/internal/manager/control/reap"
+	"github.com/cuemby/warren/internal/manager/control/secret"
 	"github.com/cuemby/warren/internal/manager/control/service"
 	"github.com/cuemby/warren/internal/manager/control/volume"
 	"github.com/cuemby/warren/internal/manager/dispatch"
@@ -118,6 +119,7 @@ func (m *manager) lead(ctx context.Context) error {
 		{"service", service.New(m.state.store, m.log.With("room", "control/service")).Run},
 		{"place", place.New(m.state.store, m.log.With("room", "control/place")).Run},
 		{"volume", volume.New(m.state.store, m.log.With("room", "control/volume")).Run},
+		{"secret", secret.New(m.state.store, m.log.With("room", "control/secret")).Run},
 		{"member", member.New(m.state.store, m.state.consensus, m.log.With("room", "control/member")).Run},
 		{"reap", reap.New(m.state.store, m.log.With("room", "control/reap")).Run},
 	} {

@@ -64,8 +64,13 @@ func (s *state) numbers(ctx context.Context) (metrics.Snapshot, error) {
 		for range tx.Services().List() {
 			n.Services++
 		}
-		for range tx.Secrets().List() {
+		for _, secret := range tx.Secrets().List() {
 			n.Secrets++
+			if at := spec.NewestVersion(secret).GetExpiresAt(); at != nil {
+				n.Expiring = append(n.Expiring, metrics.Secret{
+					Namespace: secret.GetMeta().GetNamespace(), Name: secret.GetMeta().GetName(), ExpiresAt: at.AsTime(),
+				})
+			}
 		}
 		for _, status := range tx.NodeStatus().List() {
 			n.Nodes[spec.NodeStateName(status.GetState())]++
@@ -83,7 +88,7 @@ func (s *state) numbers(ctx context.Context) (metrics.Snapshot, error) {
 
 func volumeSize(tx *store.ReadTx, v *warrenv1.Volume) metrics.Volume {
 	size := metrics.Volume{Namespace: v.GetMeta().GetNamespace(), Name: v.GetMeta().GetName(), Node: v.GetNodeId()}
-	if status, err := tx.VolumeStatus().Peek(v.GetMeta().GetId()); err == nil {
+	if status, err := tx.VolumeStatus().Peek(size.Namespace, v.GetMeta().GetId()); err == nil {
 		size.UsedBytes = status.GetUsedBytes()
 	}
 	return size

@@ -33,11 +33,11 @@ import (
 type Reconciler struct {
 	store  *store.Store
 	log    *slog.Logger
-	alarms *alarms
+	alarms *reconcile.Alarms
 }
 
 // New returns a reconciler that does nothing before Run.
-func New(s *store.Store, log *slog.Logger) *Reconciler { return &Reconciler{s, log, newAlarms()} }
+func New(s *store.Store, log *slog.Logger) *Reconciler { return &Reconciler{s, log, reconcile.NewAlarms()} }
 
 // Run keeps the tasks as the services want them until ctx ends. Run it on the
 // leader only, once.
@@ -46,7 +46,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer ringing.Wait()
 	defer cancel()
-	ringing.Go(func() { r.alarms.run(ctx, func(service store.Key) { r.ring(ctx, service) }) })
+	ringing.Go(func() { r.alarms.Run(ctx, func(service store.Key) { r.ring(ctx, service) }) })
 	return reconcile.Run(ctx, r.store, r.log, r.react,
 		store.TableServices, store.TableTasks, store.TableTaskStatus, store.TableAttachments, store.TableNodes, store.TableNodeStatus,
 		store.TableSecrets)
@@ -56,7 +56,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 func (r *Reconciler) ring(ctx context.Context, service store.Key) {
 	if err := r.reconcile(ctx, service); err != nil && ctx.Err() == nil {
 		r.log.Error("an update could not go on; trying again", "service", service.ID(), "error", err)
-		r.alarms.set(service, time.Now().Add(time.Second))
+		r.alarms.Set(service, time.Now().Add(time.Second))
 	}
 }
 
@@ -139,7 +139,7 @@ func (r *Reconciler) reconcile(ctx context.Context, key store.Key) error {
 		}
 		p := makePlan(w)
 		idle = p.empty()
-		r.alarms.set(key, p.wake)
+		r.alarms.Set(key, p.wake)
 		return nil
 	})
 	if err != nil || idle {

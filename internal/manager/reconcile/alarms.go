@@ -1,4 +1,4 @@
-package service
+package reconcile
 
 import (
 	"context"
@@ -8,42 +8,43 @@ import (
 	"github.com/cuemby/warren/internal/manager/store"
 )
 
-// alarms remember when services have to be looked at again although nothing was
+// Alarms remember when objects have to be looked at again although nothing was
 // committed: a delay has passed, a new task has been up for long enough.
-type alarms struct {
+type Alarms struct {
 	mu sync.Mutex
 	at map[store.Key]time.Time
 	// changed is signalled when there is an earlier one.
 	changed chan struct{}
 }
 
-func newAlarms() *alarms {
-	return &alarms{at: map[store.Key]time.Time{}, changed: make(chan struct{}, 1)}
+// NewAlarms returns none.
+func NewAlarms() *Alarms {
+	return &Alarms{at: map[store.Key]time.Time{}, changed: make(chan struct{}, 1)}
 }
 
-// set replaces the service's alarm; a zero time takes it away.
-func (a *alarms) set(service store.Key, at time.Time) {
+// Set replaces the object's alarm; a zero time takes it away.
+func (a *Alarms) Set(object store.Key, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if at.IsZero() {
-		delete(a.at, service)
+		delete(a.at, object)
 		return
 	}
-	a.at[service] = at
+	a.at[object] = at
 	select {
 	case a.changed <- struct{}{}:
 	default:
 	}
 }
 
-// run calls ring for each service whose time has come, until ctx ends.
-func (a *alarms) run(ctx context.Context, ring func(store.Key)) {
+// Run calls ring for each object whose time has come, until ctx ends.
+func (a *Alarms) Run(ctx context.Context, ring func(store.Key)) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		due, next := a.take(time.Now())
-		for _, service := range due {
-			ring(service)
+		for _, object := range due {
+			ring(object)
 		}
 		if !next.IsZero() {
 			timer.Reset(time.Until(next))
@@ -58,13 +59,13 @@ func (a *alarms) run(ctx context.Context, ring func(store.Key)) {
 }
 
 // take removes the alarms that are due and tells when the next one is.
-func (a *alarms) take(now time.Time) (due []store.Key, next time.Time) {
+func (a *Alarms) take(now time.Time) (due []store.Key, next time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for service, at := range a.at {
+	for object, at := range a.at {
 		if !at.After(now) {
-			due = append(due, service)
-			delete(a.at, service)
+			due = append(due, object)
+			delete(a.at, object)
 		} else if next.IsZero() || at.Before(next) {
 			next = at
 		}
