@@ -14,7 +14,7 @@ func TestStateShowsEveryNumber(t *testing.T) {
 		return Snapshot{
 			Services: 2, Secrets: 3, AppliedIndex: 17,
 			Nodes: map[string]int{"ready": 1}, Tasks: map[string]int{"running": 4},
-			Volumes: []Volume{{Namespace: "default", Name: "db-data", Node: "worker-1", UsedBytes: 1200}},
+			Volumes:  []Volume{{Namespace: "default", Name: "db-data", Node: "worker-1", UsedBytes: 1200}},
 			Expiring: []Secret{{Namespace: "default", Name: "db-password", ExpiresAt: time.Unix(1_900_000_000, 0)}},
 		}, nil
 	})

@@ -37,7 +37,9 @@ type Reconciler struct {
 }
 
 // New returns a reconciler that does nothing before Run.
-func New(s *store.Store, log *slog.Logger) *Reconciler { return &Reconciler{s, log, reconcile.NewAlarms()} }
+func New(s *store.Store, log *slog.Logger) *Reconciler {
+	return &Reconciler{s, log, reconcile.NewAlarms()}
+}
 
 // Run keeps the tasks as the services want them until ctx ends. Run it on the
 // leader only, once.
