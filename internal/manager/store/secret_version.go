@@ -28,7 +28,8 @@ func (tx *ReadTx) SecretVersionUsers(secret *warrenv1.Secret) (map[uint64][]*war
 		}
 		usage := &warrenv1.Usage{Kind: spec.KindTask, Name: task.GetMeta().GetName(), Id: task.GetMeta().GetId()}
 		for _, pin := range task.GetSecrets() {
-			if pin.GetSecretId() == m.GetId() {
+			// One that is about to stop fetches nothing any more.
+			if pin.GetSecretId() == m.GetId() && task.GetDesired() != warrenv1.DesiredState_DESIRED_STATE_STOPPED {
 				users.add(pin.GetVersion(), usage)
 			}
 		}

@@ -103,7 +103,9 @@ func (t *task) report(change func(*warrenv1.TaskStatus)) {
 	change(status)
 	if status.GetState() != warrenv1.TaskState_TASK_STATE_RUNNING {
 		status.Health, status.HealthMessage = warrenv1.Health_HEALTH_UNSPECIFIED, ""
-		status.Secrets = nil
+		if status.GetState() != warrenv1.TaskState_TASK_STATE_STOPPING {
+			status.Secrets = nil
+		}
 	}
 	if proto.Equal(old, status) {
 		return
