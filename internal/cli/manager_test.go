@@ -131,7 +131,7 @@ func (m *manager) serve(t *testing.T, log *slog.Logger) {
 		t.Fatal(err)
 	}
 	s := server.New(server.Config{
-		Store: m.store, Vault: m.keys.Vault, Streams: noStreams{}, Clock: time.Now, Log: log, Version: "v1.2.3",
+		Store: m.store, Vault: m.keys.Vault, Keeper: testkit.NewKeeper(t, m.store, m.keys), Streams: noStreams{}, Clock: time.Now, Log: log, Version: "v1.2.3",
 		Rand: func() (r spec.Random) { _, _ = rand.Read(r[:]); return r },
 	})
 	g := grpc.NewServer(grpc.Creds(credentials.NewTLS(pki.ServerTLS(pki.NewCertificateSource(credential)))),

@@ -31,7 +31,8 @@ type stage struct {
 	warrenv1.UnimplementedTasksServer
 	warrenv1.UnimplementedVolumesServer
 
-	key *seal.EnvelopeKey
+	key  *seal.EnvelopeKey
+	keys *stageKeys
 
 	mu       sync.Mutex
 	volumes  []*warrenv1.Volume
@@ -86,7 +87,12 @@ func newStage(t testscript.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys, err := newStageKeys(key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &stage{
+		keys:     keys,
 		key:      key,
 		values:   map[string]string{},
 		volumes:  someVolumes(),
@@ -99,6 +105,7 @@ func (st *stage) register(r grpc.ServiceRegistrar) {
 	warrenv1.RegisterAuditsServer(r, st)
 	warrenv1.RegisterClustersServer(r, st)
 	warrenv1.RegisterImagesServer(r, st)
+	warrenv1.RegisterKeysServer(r, st.keys)
 	warrenv1.RegisterMeterServer(r, st)
 	warrenv1.RegisterNodesServer(r, st)
 	warrenv1.RegisterSecretsServer(r, st)

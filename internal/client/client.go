@@ -53,6 +53,7 @@ type Client struct {
 	Images   warrenv1.ImagesClient
 	Meter    warrenv1.MeterClient
 	Joining  warrenv1.JoiningClient
+	Keys     warrenv1.KeysClient
 	Nodes    warrenv1.NodesClient
 	Secrets  warrenv1.SecretsClient
 	Services warrenv1.ServicesClient
@@ -101,6 +102,7 @@ func newClient(conn connection, at func() address) *Client {
 		Images:   warrenv1.NewImagesClient(conn),
 		Meter:    warrenv1.NewMeterClient(conn),
 		Joining:  warrenv1.NewJoiningClient(conn),
+		Keys:     warrenv1.NewKeysClient(conn),
 		Nodes:    warrenv1.NewNodesClient(conn),
 		Secrets:  warrenv1.NewSecretsClient(conn),
 		Services: warrenv1.NewServicesClient(conn),

@@ -15,12 +15,18 @@ import (
 
 // readiness says whether the node does its work: a manager has a leader and is
 // unlocked, a worker has a session.
-type readiness struct{ manager, worker atomic.Bool }
+type readiness struct {
+	manager, worker atomic.Bool
+	// sealed tells whether the manager's keys are closed; nil before there are any.
+	sealed atomic.Pointer[func() bool]
+}
 
 func (r *readiness) ready(s Settings) (bool, string) {
 	switch {
 	case s.Manager && !r.manager.Load():
 		return false, "the manager is starting"
+	case s.Manager && (*r.sealed.Load())():
+		return false, "the manager is sealed: warren cluster unlock"
 	case s.Worker && !r.worker.Load():
 		return false, "the worker has no session with a manager"
 	}

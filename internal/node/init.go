@@ -58,8 +58,9 @@ func Init(ctx context.Context, o Options, home *pki.Home, terminal io.Writer) er
 		return errors.Join(err, begun.close())
 	}
 	announce(terminal, p, keys, home)
-	keys.Unlock.Destroy()
-	return p.run(ctx, func(context.Context) (*state, *vault.Vault, error) { return begun, keys.Vault, nil })
+	keys.Vault.Close()
+	p.unlock = keys.Unlock
+	return p.run(ctx, func() (*state, error) { return begun, nil })
 }
 
 // finishInit is the one step that makes the node an initialised one.

@@ -17,15 +17,16 @@ import (
 	"github.com/cuemby/warren/internal/manager/control/member"
 	"github.com/cuemby/warren/internal/manager/control/place"
 	"github.com/cuemby/warren/internal/manager/control/reap"
+	"github.com/cuemby/warren/internal/manager/control/rotate"
 	"github.com/cuemby/warren/internal/manager/control/secret"
 	"github.com/cuemby/warren/internal/manager/control/service"
 	"github.com/cuemby/warren/internal/manager/control/volume"
 	"github.com/cuemby/warren/internal/manager/dispatch"
+	"github.com/cuemby/warren/internal/manager/keeper"
 	"github.com/cuemby/warren/internal/manager/peer"
 	"github.com/cuemby/warren/internal/manager/server"
 	"github.com/cuemby/warren/internal/manager/vault"
 	"github.com/cuemby/warren/internal/pki"
-	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/version"
 )
 
@@ -42,22 +43,22 @@ const (
 type manager struct {
 	*prepared
 	state      *state
+	keeper     *keeper.Keeper
 	vault      *vault.Vault
 	server     *server.Server
 	dispatcher *dispatch.Dispatcher
 }
 
-func newManager(p *prepared, s *state, v *vault.Vault, links *peer.Links) *manager {
-	m := &manager{prepared: p, state: s, vault: v}
+func newManager(p *prepared, s *state, k *keeper.Keeper, links *peer.Links) *manager {
+	m := &manager{prepared: p, state: s, keeper: k, vault: k.Vault}
 	m.dispatcher = dispatch.New(dispatch.Config{
-		Store: s.store, Vault: v, ClusterID: p.settings.ClusterID,
+		Store: s.store, Vault: m.vault, ClusterID: p.settings.ClusterID,
 		Identify: callingWorker, Log: p.log.With("room", "dispatch"),
 	})
 	m.server = server.New(server.Config{
-		Store: s.store, Vault: v, Streams: streams(m.dispatcher),
+		Store: s.store, Vault: m.vault, Keeper: k, Streams: streams(m.dispatcher),
 		Clock: time.Now, Rand: random, Log: p.log.With("room", "server"), Version: version.Version,
 		Leader: s.consensus.Leader, Peers: peers{s.consensus, links},
-		UnlockKey: func() (seal.UnlockKey, error) { return readUnlockKey(p.layout) },
 	})
 	return m
 }
@@ -95,10 +96,15 @@ func (m *manager) run(ctx context.Context, ready *readiness) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveGRPC(ctx, tcp, m.port.API()) })
 	g.Go(func() error { return serveGRPC(ctx, unix, m.unix) })
+	g.Go(func() error { return m.keeper.Run(ctx) })
+	g.Go(func() error { return m.certify(ctx) })
+	g.Go(func() error { return m.handOnWhileSealed(ctx) })
 	g.Go(func() error { return m.renew(ctx, m.vault) })
 	g.Go(func() error { return m.server.Run(ctx) })
 	g.Go(func() error { return m.server.GuardRaft(ctx, func() { m.port.Watch(m.mayRaft(ctx)) }) })
 	g.Go(func() error { return m.state.consensus.WhileLeading(ctx, m.lead) })
+	sealed := m.vault.Sealed
+	ready.sealed.Store(&sealed)
 	ready.manager.Store(true)
 	return g.Wait()
 }
@@ -108,8 +114,17 @@ func (m *manager) mayRaft(ctx context.Context) peer.Guard {
 	return func(id pki.Identity, issued time.Time) error { return m.server.MaySpeakRaft(ctx, id, issued) }
 }
 
-// lead runs what only the leader does, for one term of leadership.
+// lead runs what only the leader does, for one term of leadership; with closed
+// keys it can do nothing.
 func (m *manager) lead(ctx context.Context) error {
+	select {
+	case <-m.vault.Opened():
+	case <-ctx.Done():
+		return nil
+	}
+	if err := m.keeper.Sync(ctx); err != nil {
+		m.log.Error("this manager leads with earlier keys than the cluster's", "error", err)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, r := range []struct {
 		name string
@@ -121,6 +136,7 @@ func (m *manager) lead(ctx context.Context) error {
 		{"volume", volume.New(m.state.store, m.log.With("room", "control/volume")).Run},
 		{"secret", secret.New(m.state.store, m.log.With("room", "control/secret")).Run},
 		{"member", member.New(m.state.store, m.state.consensus, m.log.With("room", "control/member")).Run},
+		{"rotate", rotate.New(m.state.store, m.vault, m.keeper, m.log.With("room", "control/rotate")).Run},
 		{"reap", reap.New(m.state.store, m.log.With("room", "control/reap")).Run},
 	} {
 		g.Go(func() error {

@@ -8,14 +8,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/cuemby/warren/internal/manager/vault"
 	"github.com/cuemby/warren/internal/metrics"
 	"github.com/cuemby/warren/internal/version"
 )
 
-// opening gives the state and the unlocked keys of a manager; it may wait for
-// other managers.
-type opening func(context.Context) (*state, *vault.Vault, error)
+// opening gives the state of a manager.
+type opening func() (*state, error)
 
 // run starts what the node's settings ask for and returns when ctx ends or a
 // part of it cannot go on. Containers keep running. The worker does not wait
@@ -37,19 +35,19 @@ func (p *prepared) run(ctx context.Context, open opening) error {
 
 // manage is the manager's life.
 func (p *prepared) manage(ctx context.Context, open opening, ready *readiness, registry *prometheus.Registry) error {
-	s, v, err := open(ctx)
+	s, err := open()
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil // stopped while it waited
-		}
 		return err
 	}
-	defer v.Close()
 	links := p.port.Links()
-	err = p.useCertificate(v)
-	if err == nil {
+	keys, err := openKeys(ctx, p, s, links)
+	switch {
+	case err == nil:
 		registry.MustRegister(metrics.NewState(version.Version, func() (metrics.Snapshot, error) { return s.numbers(ctx) }))
-		err = newManager(p, s, v, links).run(ctx, ready)
+		err = newManager(p, s, keys, links).run(ctx, ready)
+		keys.Close()
+	case ctx.Err() != nil:
+		err = nil // stopped while it waited
 	}
 	return errors.Join(err, links.Close(), s.close())
 }

@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/cuemby/warren/internal/manager/peer"
-	"github.com/cuemby/warren/internal/manager/vault"
 	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/spec"
 )
@@ -49,17 +48,7 @@ func (p *prepared) runManager(ctx context.Context) error {
 			return err
 		}
 	} // else this manager issues itself one, once it is unlocked
-	return p.run(ctx, func(ctx context.Context) (*state, *vault.Vault, error) {
-		state, err := openState(p)
-		if err != nil {
-			return nil, nil, err
-		}
-		keys, err := openVault(ctx, p, state)
-		if err != nil {
-			return nil, nil, errors.Join(err, state.close())
-		}
-		return state, keys, nil
-	})
+	return p.run(ctx, func() (*state, error) { return openState(p) })
 }
 
 // clearInitMark removes the mark of an init that was killed after its last
@@ -69,37 +58,6 @@ func clearInitMark(l Layout) error {
 		return err
 	}
 	return nil
-}
-
-// openVault unlocks the cluster's keys with the key file of this node.
-func openVault(ctx context.Context, p *prepared, s *state) (*vault.Vault, error) {
-	unlock, err := readUnlockKey(p.layout)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock.Destroy()
-	cluster, keys, err := s.clusterKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if cluster.GetId() != p.settings.ClusterID {
-		return nil, fmt.Errorf("the database in %s is of cluster %s, this node is of cluster %s; restore a backup of this cluster",
-			p.layout.state(), cluster.GetId(), p.settings.ClusterID)
-	}
-	return vault.Open(cluster, keys, unlock)
-}
-
-func readUnlockKey(l Layout) (seal.UnlockKey, error) {
-	text, err := os.ReadFile(l.unlockKey())
-	if err != nil {
-		return seal.UnlockKey{}, fmt.Errorf("the cluster's keys cannot be unlocked: %w; put the unlock key there, as cluster init showed it", err)
-	}
-	unlock, err := seal.ParseUnlockKey(strings.TrimSpace(string(text)))
-	clear(text)
-	if err != nil {
-		return seal.UnlockKey{}, fmt.Errorf("%s: %w", l.unlockKey(), err)
-	}
-	return unlock, nil
 }
 
 // prepared is a node about to run: its places, its settings, and everything
@@ -112,6 +70,8 @@ type prepared struct {
 	log         *slog.Logger
 	lock        *os.File
 	identity    *identity
+	// unlock is the unlock key, where it was made or given in this run.
+	unlock seal.UnlockKey
 	// API, root's socket, and health and metrics.
 	tcp, unix, http net.Listener
 	// port serves the API and Raft on tcp.

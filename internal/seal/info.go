@@ -17,9 +17,22 @@ func ToClusterRegistryInfo(clusterID, host string) []byte {
 	return encode("warren to cluster: registry v1", []byte(clusterID), []byte(host))
 }
 
-// ToManagerInfo binds the unlock key on its way to a manager that joins.
+// ToManagerInfo binds the unlock key on its way to a manager that joins, or is
+// unlocked.
 func ToManagerInfo(clusterID, nodeID string) []byte {
 	return encode("warren to manager: unlock key v1", []byte(clusterID), []byte(nodeID))
+}
+
+// ToClusterUnlockInfo binds the next unlock key that a person sends to the
+// cluster.
+func ToClusterUnlockInfo(clusterID string) []byte {
+	return encode("warren to cluster: unlock key v1", []byte(clusterID))
+}
+
+// ToHolderInfo binds the unlock key on its way to who may have it: a person, or
+// a manager that has an earlier one. The public key is the receiver's.
+func ToHolderInfo(clusterID string, publicKey []byte) []byte {
+	return encode("warren to holder: unlock key v1", []byte(clusterID), publicKey)
 }
 
 // ToTaskInfo binds a value on its way to a worker to the one task that may

@@ -50,31 +50,45 @@ func newSealer(key *Plaintext) (*sealer, error) {
 }
 
 func (s *sealer) seal(rand io.Reader, aad []byte, p *Plaintext) (iv, ciphertext []byte, err error) {
+	defer runtime.KeepAlive(p)
+	return s.sealBytes(rand, aad, p.Bytes())
+}
+
+func (s *sealer) sealBytes(rand io.Reader, aad, value []byte) (iv, ciphertext []byte, err error) {
 	iv = make([]byte, ivSize)
 	// A short read would leave zero bytes in the IV: ReadFull makes it an error.
 	if _, err := io.ReadFull(rand, iv); err != nil {
 		return nil, nil, fmt.Errorf("draw an IV: %w", err)
 	}
-	ciphertext = s.aead.Seal(nil, iv, p.Bytes(), aad)
-	runtime.KeepAlive(p)
-	return iv, ciphertext, nil
+	return iv, s.aead.Seal(nil, iv, value, aad), nil
 }
 
 // open decrypts straight into locked memory, so no copy is left on the heap.
 func (s *sealer) open(iv, ciphertext, aad []byte) (*Plaintext, error) {
-	// Open panics on a nonce of another size, and the IV comes from a record.
-	if len(iv) != ivSize || len(ciphertext) < tagSize {
-		return nil, errAuthentication
-	}
-	p, err := NewPlaintext(len(ciphertext) - tagSize)
+	p, err := NewPlaintext(max(0, len(ciphertext)-tagSize))
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.aead.Open(p.Bytes()[:0], iv, ciphertext, aad); err != nil {
+	if _, err := s.openInto(p, iv, ciphertext, aad); err != nil {
 		p.Destroy()
-		return nil, errAuthentication
+		return nil, err
 	}
 	return p, nil
+}
+
+// openInto decrypts into the start of p, which has room, and returns how many
+// bytes the value has.
+func (s *sealer) openInto(p *Plaintext, iv, ciphertext, aad []byte) (int, error) {
+	// Open panics on a nonce of another size, and the IV comes from a record.
+	if len(iv) != ivSize || len(ciphertext) < tagSize {
+		return 0, errAuthentication
+	}
+	value, err := s.aead.Open(p.Bytes()[:0], iv, ciphertext, aad)
+	runtime.KeepAlive(p)
+	if err != nil {
+		return 0, errAuthentication
+	}
+	return len(value), nil
 }
 
 func (s *sealer) destroy() { s.key.Destroy() }

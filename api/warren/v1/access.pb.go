@@ -98,7 +98,9 @@ type Access struct {
 	// leader.
 	Local bool `protobuf:"varint,2,opt,name=local,proto3" json:"local,omitempty"`
 	// The call changes state: it carries a request ID and is done at most once.
-	Mutating      bool `protobuf:"varint,3,opt,name=mutating,proto3" json:"mutating,omitempty"`
+	Mutating bool `protobuf:"varint,3,opt,name=mutating,proto3" json:"mutating,omitempty"`
+	// A manager whose keys are not open answers too.
+	Sealed        bool `protobuf:"varint,4,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -154,6 +156,13 @@ func (x *Access) GetMutating() bool {
 	return false
 }
 
+func (x *Access) GetSealed() bool {
+	if x != nil {
+		return x.Sealed
+	}
+	return false
+}
+
 var file_warren_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -175,11 +184,12 @@ var File_warren_v1_access_proto protoreflect.FileDescriptor
 
 const file_warren_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x16warren/v1/access.proto\x12\twarren.v1\x1a google/protobuf/descriptor.proto\"a\n" +
+	"\x16warren/v1/access.proto\x12\twarren.v1\x1a google/protobuf/descriptor.proto\"y\n" +
 	"\x06Access\x12%\n" +
 	"\x05roles\x18\x01 \x03(\x0e2\x0f.warren.v1.RoleR\x05roles\x12\x14\n" +
 	"\x05local\x18\x02 \x01(\bR\x05local\x12\x1a\n" +
-	"\bmutating\x18\x03 \x01(\bR\bmutating*q\n" +
+	"\bmutating\x18\x03 \x01(\bR\bmutating\x12\x16\n" +
+	"\x06sealed\x18\x04 \x01(\bR\x06sealed*q\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vROLE_READER\x10\x01\x12\x0e\n" +

@@ -62,7 +62,11 @@ func (*GetClusterRequest) Descriptor() ([]byte, []int) {
 type UpdateClusterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How long deleted volumes wait in the trash; unchanged when unset.
-	TrashTime     *durationpb.Duration `protobuf:"bytes,1,opt,name=trash_time,json=trashTime,proto3" json:"trash_time,omitempty"`
+	TrashTime *durationpb.Duration `protobuf:"bytes,1,opt,name=trash_time,json=trashTime,proto3" json:"trash_time,omitempty"`
+	// Unchanged when unset.
+	Autolock *bool `protobuf:"varint,2,opt,name=autolock,proto3,oneof" json:"autolock,omitempty"`
+	// Zero for never; unchanged when unset.
+	RotateEvery   *durationpb.Duration `protobuf:"bytes,3,opt,name=rotate_every,json=rotateEvery,proto3" json:"rotate_every,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -104,12 +108,30 @@ func (x *UpdateClusterRequest) GetTrashTime() *durationpb.Duration {
 	return nil
 }
 
+func (x *UpdateClusterRequest) GetAutolock() bool {
+	if x != nil && x.Autolock != nil {
+		return *x.Autolock
+	}
+	return false
+}
+
+func (x *UpdateClusterRequest) GetRotateEvery() *durationpb.Duration {
+	if x != nil {
+		return x.RotateEvery
+	}
+	return nil
+}
+
 // ClusterSettings are what people change of a whole cluster.
 type ClusterSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How long deleted volumes wait in the trash; 24 h when unset, 0 is not at
 	// all.
-	TrashTime     *durationpb.Duration `protobuf:"bytes,1,opt,name=trash_time,json=trashTime,proto3" json:"trash_time,omitempty"`
+	TrashTime *durationpb.Duration `protobuf:"bytes,1,opt,name=trash_time,json=trashTime,proto3" json:"trash_time,omitempty"`
+	// No manager keeps the unlock key: whoever starts one unlocks it.
+	Autolock bool `protobuf:"varint,2,opt,name=autolock,proto3" json:"autolock,omitempty"`
+	// The data keys are rotated that often; never when unset.
+	RotateEvery   *durationpb.Duration `protobuf:"bytes,3,opt,name=rotate_every,json=rotateEvery,proto3" json:"rotate_every,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -151,6 +173,20 @@ func (x *ClusterSettings) GetTrashTime() *durationpb.Duration {
 	return nil
 }
 
+func (x *ClusterSettings) GetAutolock() bool {
+	if x != nil {
+		return x.Autolock
+	}
+	return false
+}
+
+func (x *ClusterSettings) GetRotateEvery() *durationpb.Duration {
+	if x != nil {
+		return x.RotateEvery
+	}
+	return nil
+}
+
 // Cluster is the one row that says which cluster this is. The keys that open
 // secrets are in the store's own messages, not here.
 type Cluster struct {
@@ -164,10 +200,13 @@ type Cluster struct {
 	SealingKey []byte `protobuf:"bytes,5,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
 	// SHA-256 of the unlock key, hex, first 16 digits: names it without telling.
 	UnlockKeyFingerprint string `protobuf:"bytes,6,opt,name=unlock_key_fingerprint,json=unlockKeyFingerprint,proto3" json:"unlock_key_fingerprint,omitempty"`
+	// When a person was given the present unlock key.
+	UnlockKeyExportedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=unlock_key_exported_at,json=unlockKeyExportedAt,proto3" json:"unlock_key_exported_at,omitempty"`
 	// Filled in when read; stored elsewhere.
 	Version       string           `protobuf:"bytes,10,opt,name=version,proto3" json:"version,omitempty"`
 	Leader        string           `protobuf:"bytes,11,opt,name=leader,proto3" json:"leader,omitempty"`
 	Settings      *ClusterSettings `protobuf:"bytes,12,opt,name=settings,proto3" json:"settings,omitempty"`
+	Rotation      *Rotation        `protobuf:"bytes,13,opt,name=rotation,proto3" json:"rotation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -244,6 +283,13 @@ func (x *Cluster) GetUnlockKeyFingerprint() string {
 	return ""
 }
 
+func (x *Cluster) GetUnlockKeyExportedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UnlockKeyExportedAt
+	}
+	return nil
+}
+
 func (x *Cluster) GetVersion() string {
 	if x != nil {
 		return x.Version
@@ -265,6 +311,226 @@ func (x *Cluster) GetSettings() *ClusterSettings {
 	return nil
 }
 
+func (x *Cluster) GetRotation() *Rotation {
+	if x != nil {
+		return x.Rotation
+	}
+	return nil
+}
+
+type BackupClusterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupClusterRequest) Reset() {
+	*x = BackupClusterRequest{}
+	mi := &file_warren_v1_cluster_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupClusterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupClusterRequest) ProtoMessage() {}
+
+func (x *BackupClusterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_cluster_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupClusterRequest.ProtoReflect.Descriptor instead.
+func (*BackupClusterRequest) Descriptor() ([]byte, []int) {
+	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{4}
+}
+
+// BackupPart is a piece of a backup; only the first one has the info.
+type BackupPart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Info          *BackupInfo            `protobuf:"bytes,1,opt,name=info,proto3" json:"info,omitempty"`
+	Chunk         []byte                 `protobuf:"bytes,2,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupPart) Reset() {
+	*x = BackupPart{}
+	mi := &file_warren_v1_cluster_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupPart) ProtoMessage() {}
+
+func (x *BackupPart) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_cluster_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupPart.ProtoReflect.Descriptor instead.
+func (*BackupPart) Descriptor() ([]byte, []int) {
+	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *BackupPart) GetInfo() *BackupInfo {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+func (x *BackupPart) GetChunk() []byte {
+	if x != nil {
+		return x.Chunk
+	}
+	return nil
+}
+
+// BackupInfo is what is said of a backup without opening it. It is written in
+// front of the state's bytes.
+type BackupInfo struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the backup's own form.
+	Format      uint32 `protobuf:"varint,1,opt,name=format,proto3" json:"format,omitempty"`
+	ClusterId   string `protobuf:"bytes,2,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	ClusterName string `protobuf:"bytes,3,opt,name=cluster_name,json=clusterName,proto3" json:"cluster_name,omitempty"`
+	// Of the unlock key without which no secret in it opens.
+	UnlockKeyFingerprint string                 `protobuf:"bytes,4,opt,name=unlock_key_fingerprint,json=unlockKeyFingerprint,proto3" json:"unlock_key_fingerprint,omitempty"`
+	CreatedAt            *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// Of the Warren that made it.
+	Version string `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
+	// The last change that is in it.
+	Index uint64 `protobuf:"varint,7,opt,name=index,proto3" json:"index,omitempty"`
+	// Of the state: bytes, and SHA-256.
+	Size   uint64 `protobuf:"varint,8,opt,name=size,proto3" json:"size,omitempty"`
+	Sha256 []byte `protobuf:"bytes,9,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// Whether a person was ever given that unlock key.
+	UnlockKeyExported bool `protobuf:"varint,10,opt,name=unlock_key_exported,json=unlockKeyExported,proto3" json:"unlock_key_exported,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *BackupInfo) Reset() {
+	*x = BackupInfo{}
+	mi := &file_warren_v1_cluster_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupInfo) ProtoMessage() {}
+
+func (x *BackupInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_cluster_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupInfo.ProtoReflect.Descriptor instead.
+func (*BackupInfo) Descriptor() ([]byte, []int) {
+	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BackupInfo) GetFormat() uint32 {
+	if x != nil {
+		return x.Format
+	}
+	return 0
+}
+
+func (x *BackupInfo) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *BackupInfo) GetClusterName() string {
+	if x != nil {
+		return x.ClusterName
+	}
+	return ""
+}
+
+func (x *BackupInfo) GetUnlockKeyFingerprint() string {
+	if x != nil {
+		return x.UnlockKeyFingerprint
+	}
+	return ""
+}
+
+func (x *BackupInfo) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *BackupInfo) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *BackupInfo) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *BackupInfo) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *BackupInfo) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+func (x *BackupInfo) GetUnlockKeyExported() bool {
+	if x != nil {
+		return x.UnlockKeyExported
+	}
+	return false
+}
+
 type ListEventsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Since         *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
@@ -275,7 +541,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_warren_v1_cluster_proto_msgTypes[4]
+	mi := &file_warren_v1_cluster_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -287,7 +553,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_cluster_proto_msgTypes[4]
+	mi := &file_warren_v1_cluster_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -300,7 +566,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{4}
+	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListEventsRequest) GetSince() *timestamppb.Timestamp {
@@ -337,7 +603,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_warren_v1_cluster_proto_msgTypes[5]
+	mi := &file_warren_v1_cluster_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -349,7 +615,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_cluster_proto_msgTypes[5]
+	mi := &file_warren_v1_cluster_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -362,7 +628,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{5}
+	return file_warren_v1_cluster_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -425,14 +691,19 @@ var File_warren_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_warren_v1_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\x17warren/v1/cluster.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\"\x13\n" +
-	"\x11GetClusterRequest\"P\n" +
+	"\x17warren/v1/cluster.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x14warren/v1/keys.proto\"\x13\n" +
+	"\x11GetClusterRequest\"\xbc\x01\n" +
 	"\x14UpdateClusterRequest\x128\n" +
 	"\n" +
-	"trash_time\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\ttrashTime\"K\n" +
+	"trash_time\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\ttrashTime\x12\x1f\n" +
+	"\bautolock\x18\x02 \x01(\bH\x00R\bautolock\x88\x01\x01\x12<\n" +
+	"\frotate_every\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vrotateEveryB\v\n" +
+	"\t_autolock\"\xa5\x01\n" +
 	"\x0fClusterSettings\x128\n" +
 	"\n" +
-	"trash_time\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\ttrashTime\"\xd0\x02\n" +
+	"trash_time\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\ttrashTime\x12\x1a\n" +
+	"\bautolock\x18\x02 \x01(\bR\bautolock\x12<\n" +
+	"\frotate_every\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vrotateEvery\"\xd2\x03\n" +
 	"\aCluster\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x129\n" +
@@ -441,11 +712,33 @@ const file_warren_v1_cluster_proto_rawDesc = "" +
 	"\x0eca_certificate\x18\x04 \x01(\fR\rcaCertificate\x12\x1f\n" +
 	"\vsealing_key\x18\x05 \x01(\fR\n" +
 	"sealingKey\x124\n" +
-	"\x16unlock_key_fingerprint\x18\x06 \x01(\tR\x14unlockKeyFingerprint\x12\x18\n" +
+	"\x16unlock_key_fingerprint\x18\x06 \x01(\tR\x14unlockKeyFingerprint\x12O\n" +
+	"\x16unlock_key_exported_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x13unlockKeyExportedAt\x12\x18\n" +
 	"\aversion\x18\n" +
 	" \x01(\tR\aversion\x12\x16\n" +
 	"\x06leader\x18\v \x01(\tR\x06leader\x126\n" +
-	"\bsettings\x18\f \x01(\v2\x1a.warren.v1.ClusterSettingsR\bsettings\"]\n" +
+	"\bsettings\x18\f \x01(\v2\x1a.warren.v1.ClusterSettingsR\bsettings\x12/\n" +
+	"\brotation\x18\r \x01(\v2\x13.warren.v1.RotationR\brotation\"\x16\n" +
+	"\x14BackupClusterRequest\"M\n" +
+	"\n" +
+	"BackupPart\x12)\n" +
+	"\x04info\x18\x01 \x01(\v2\x15.warren.v1.BackupInfoR\x04info\x12\x14\n" +
+	"\x05chunk\x18\x02 \x01(\fR\x05chunk\"\xe3\x02\n" +
+	"\n" +
+	"BackupInfo\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\rR\x06format\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12!\n" +
+	"\fcluster_name\x18\x03 \x01(\tR\vclusterName\x124\n" +
+	"\x16unlock_key_fingerprint\x18\x04 \x01(\tR\x14unlockKeyFingerprint\x129\n" +
+	"\n" +
+	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\tR\aversion\x12\x14\n" +
+	"\x05index\x18\a \x01(\x04R\x05index\x12\x12\n" +
+	"\x04size\x18\b \x01(\x04R\x04size\x12\x16\n" +
+	"\x06sha256\x18\t \x01(\fR\x06sha256\x12.\n" +
+	"\x13unlock_key_exported\x18\n" +
+	" \x01(\bR\x11unlockKeyExported\"]\n" +
 	"\x11ListEventsRequest\x120\n" +
 	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\"\xdb\x01\n" +
@@ -457,11 +750,14 @@ const file_warren_v1_cluster_proto_rawDesc = "" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x06 \x01(\tR\x02id\x12\x16\n" +
 	"\x06reason\x18\a \x01(\tR\x06reason\x12\x18\n" +
-	"\amessage\x18\b \x01(\tR\amessage2\xee\x01\n" +
-	"\bClusters\x12H\n" +
+	"\amessage\x18\b \x01(\tR\amessage2\xc4\x02\n" +
+	"\bClusters\x12J\n" +
 	"\n" +
-	"GetCluster\x12\x1c.warren.v1.GetClusterRequest\x1a\x12.warren.v1.Cluster\"\b\xca\xf3\x18\x04\n" +
-	"\x02\x01\x03\x12O\n" +
+	"GetCluster\x12\x1c.warren.v1.GetClusterRequest\x1a\x12.warren.v1.Cluster\"\n" +
+	"\xca\xf3\x18\x06\n" +
+	"\x02\x01\x03 \x01\x12R\n" +
+	"\rBackupCluster\x12\x1f.warren.v1.BackupClusterRequest\x1a\x15.warren.v1.BackupPart\"\a\xca\xf3\x18\x03\n" +
+	"\x01\x020\x01\x12O\n" +
 	"\rUpdateCluster\x12\x1f.warren.v1.UpdateClusterRequest\x1a\x12.warren.v1.Cluster\"\t\xca\xf3\x18\x05\n" +
 	"\x01\x02\x18\x01\x12G\n" +
 	"\n" +
@@ -480,35 +776,47 @@ func file_warren_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_warren_v1_cluster_proto_rawDescData
 }
 
-var file_warren_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_warren_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_warren_v1_cluster_proto_goTypes = []any{
 	(*GetClusterRequest)(nil),     // 0: warren.v1.GetClusterRequest
 	(*UpdateClusterRequest)(nil),  // 1: warren.v1.UpdateClusterRequest
 	(*ClusterSettings)(nil),       // 2: warren.v1.ClusterSettings
 	(*Cluster)(nil),               // 3: warren.v1.Cluster
-	(*ListEventsRequest)(nil),     // 4: warren.v1.ListEventsRequest
-	(*Event)(nil),                 // 5: warren.v1.Event
-	(*durationpb.Duration)(nil),   // 6: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*BackupClusterRequest)(nil),  // 4: warren.v1.BackupClusterRequest
+	(*BackupPart)(nil),            // 5: warren.v1.BackupPart
+	(*BackupInfo)(nil),            // 6: warren.v1.BackupInfo
+	(*ListEventsRequest)(nil),     // 7: warren.v1.ListEventsRequest
+	(*Event)(nil),                 // 8: warren.v1.Event
+	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*Rotation)(nil),              // 11: warren.v1.Rotation
 }
 var file_warren_v1_cluster_proto_depIdxs = []int32{
-	6, // 0: warren.v1.UpdateClusterRequest.trash_time:type_name -> google.protobuf.Duration
-	6, // 1: warren.v1.ClusterSettings.trash_time:type_name -> google.protobuf.Duration
-	7, // 2: warren.v1.Cluster.created_at:type_name -> google.protobuf.Timestamp
-	2, // 3: warren.v1.Cluster.settings:type_name -> warren.v1.ClusterSettings
-	7, // 4: warren.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	7, // 5: warren.v1.Event.time:type_name -> google.protobuf.Timestamp
-	0, // 6: warren.v1.Clusters.GetCluster:input_type -> warren.v1.GetClusterRequest
-	1, // 7: warren.v1.Clusters.UpdateCluster:input_type -> warren.v1.UpdateClusterRequest
-	4, // 8: warren.v1.Clusters.ListEvents:input_type -> warren.v1.ListEventsRequest
-	3, // 9: warren.v1.Clusters.GetCluster:output_type -> warren.v1.Cluster
-	3, // 10: warren.v1.Clusters.UpdateCluster:output_type -> warren.v1.Cluster
-	5, // 11: warren.v1.Clusters.ListEvents:output_type -> warren.v1.Event
-	9, // [9:12] is the sub-list for method output_type
-	6, // [6:9] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	9,  // 0: warren.v1.UpdateClusterRequest.trash_time:type_name -> google.protobuf.Duration
+	9,  // 1: warren.v1.UpdateClusterRequest.rotate_every:type_name -> google.protobuf.Duration
+	9,  // 2: warren.v1.ClusterSettings.trash_time:type_name -> google.protobuf.Duration
+	9,  // 3: warren.v1.ClusterSettings.rotate_every:type_name -> google.protobuf.Duration
+	10, // 4: warren.v1.Cluster.created_at:type_name -> google.protobuf.Timestamp
+	10, // 5: warren.v1.Cluster.unlock_key_exported_at:type_name -> google.protobuf.Timestamp
+	2,  // 6: warren.v1.Cluster.settings:type_name -> warren.v1.ClusterSettings
+	11, // 7: warren.v1.Cluster.rotation:type_name -> warren.v1.Rotation
+	6,  // 8: warren.v1.BackupPart.info:type_name -> warren.v1.BackupInfo
+	10, // 9: warren.v1.BackupInfo.created_at:type_name -> google.protobuf.Timestamp
+	10, // 10: warren.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	10, // 11: warren.v1.Event.time:type_name -> google.protobuf.Timestamp
+	0,  // 12: warren.v1.Clusters.GetCluster:input_type -> warren.v1.GetClusterRequest
+	4,  // 13: warren.v1.Clusters.BackupCluster:input_type -> warren.v1.BackupClusterRequest
+	1,  // 14: warren.v1.Clusters.UpdateCluster:input_type -> warren.v1.UpdateClusterRequest
+	7,  // 15: warren.v1.Clusters.ListEvents:input_type -> warren.v1.ListEventsRequest
+	3,  // 16: warren.v1.Clusters.GetCluster:output_type -> warren.v1.Cluster
+	5,  // 17: warren.v1.Clusters.BackupCluster:output_type -> warren.v1.BackupPart
+	3,  // 18: warren.v1.Clusters.UpdateCluster:output_type -> warren.v1.Cluster
+	8,  // 19: warren.v1.Clusters.ListEvents:output_type -> warren.v1.Event
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_cluster_proto_init() }
@@ -517,13 +825,15 @@ func file_warren_v1_cluster_proto_init() {
 		return
 	}
 	file_warren_v1_access_proto_init()
+	file_warren_v1_keys_proto_init()
+	file_warren_v1_cluster_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_cluster_proto_rawDesc), len(file_warren_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

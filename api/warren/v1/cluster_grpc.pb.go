@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Clusters_GetCluster_FullMethodName    = "/warren.v1.Clusters/GetCluster"
+	Clusters_BackupCluster_FullMethodName = "/warren.v1.Clusters/BackupCluster"
 	Clusters_UpdateCluster_FullMethodName = "/warren.v1.Clusters/UpdateCluster"
 	Clusters_ListEvents_FullMethodName    = "/warren.v1.Clusters/ListEvents"
 )
@@ -29,6 +30,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type ClustersClient interface {
 	GetCluster(ctx context.Context, in *GetClusterRequest, opts ...grpc.CallOption) (*Cluster, error)
+	// Gives the whole state, as of one moment: first what it is, then its bytes.
+	BackupCluster(ctx context.Context, in *BackupClusterRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BackupPart], error)
 	// Changes settings of the whole cluster.
 	UpdateCluster(ctx context.Context, in *UpdateClusterRequest, opts ...grpc.CallOption) (*Cluster, error)
 	// What happened, oldest first; with follow the stream stays open.
@@ -53,6 +56,25 @@ func (c *clustersClient) GetCluster(ctx context.Context, in *GetClusterRequest, 
 	return out, nil
 }
 
+func (c *clustersClient) BackupCluster(ctx context.Context, in *BackupClusterRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BackupPart], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Clusters_ServiceDesc.Streams[0], Clusters_BackupCluster_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[BackupClusterRequest, BackupPart]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Clusters_BackupClusterClient = grpc.ServerStreamingClient[BackupPart]
+
 func (c *clustersClient) UpdateCluster(ctx context.Context, in *UpdateClusterRequest, opts ...grpc.CallOption) (*Cluster, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Cluster)
@@ -65,7 +87,7 @@ func (c *clustersClient) UpdateCluster(ctx context.Context, in *UpdateClusterReq
 
 func (c *clustersClient) ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Clusters_ServiceDesc.Streams[0], Clusters_ListEvents_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Clusters_ServiceDesc.Streams[1], Clusters_ListEvents_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +109,8 @@ type Clusters_ListEventsClient = grpc.ServerStreamingClient[Event]
 // for forward compatibility.
 type ClustersServer interface {
 	GetCluster(context.Context, *GetClusterRequest) (*Cluster, error)
+	// Gives the whole state, as of one moment: first what it is, then its bytes.
+	BackupCluster(*BackupClusterRequest, grpc.ServerStreamingServer[BackupPart]) error
 	// Changes settings of the whole cluster.
 	UpdateCluster(context.Context, *UpdateClusterRequest) (*Cluster, error)
 	// What happened, oldest first; with follow the stream stays open.
@@ -103,6 +127,9 @@ type UnimplementedClustersServer struct{}
 
 func (UnimplementedClustersServer) GetCluster(context.Context, *GetClusterRequest) (*Cluster, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCluster not implemented")
+}
+func (UnimplementedClustersServer) BackupCluster(*BackupClusterRequest, grpc.ServerStreamingServer[BackupPart]) error {
+	return status.Error(codes.Unimplemented, "method BackupCluster not implemented")
 }
 func (UnimplementedClustersServer) UpdateCluster(context.Context, *UpdateClusterRequest) (*Cluster, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateCluster not implemented")
@@ -148,6 +175,17 @@ func _Clusters_GetCluster_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	return interceptor(ctx, in, info, handler)
 }
+
+func _Clusters_BackupCluster_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(BackupClusterRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ClustersServer).BackupCluster(m, &grpc.GenericServerStream[BackupClusterRequest, BackupPart]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Clusters_BackupClusterServer = grpc.ServerStreamingServer[BackupPart]
 
 func _Clusters_UpdateCluster_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(UpdateClusterRequest)
@@ -195,6 +233,11 @@ var Clusters_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "BackupCluster",
+			Handler:       _Clusters_BackupCluster_Handler,
+			ServerStreams: true,
+		},
 		{
 			StreamName:    "ListEvents",
 			Handler:       _Clusters_ListEvents_Handler,

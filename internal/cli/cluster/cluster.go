@@ -14,6 +14,7 @@ type Init func(ctx context.Context, o nodeflags.Options) error
 
 // New makes `warren cluster`.
 func New(s *command.Shell, run Init) *cobra.Command {
-	return command.Group("cluster", "Create a cluster and look at it", newInit(run), newInfo(s), newUpdate(s),
-		newJoinToken(s), newClientToken(s), newClients(s), newClientRevoke(s))
+	return command.Group("cluster", "Create a cluster and look at it", newInit(run), newInfo(s),
+		newJoinToken(s), newClientToken(s), newClients(s), newClientRevoke(s),
+		newUpdate(s), newUnlock(s), newUnlockKey(s), newRotateKeys(s))
 }

@@ -21,6 +21,21 @@ var noun = command.Noun[view.Cluster]{
 		s.Field("Version", v.Version)
 		s.Field("Unlock Key Fingerprint", v.UnlockKeyFingerprint)
 		s.Field("Trash Time", v.TrashTime)
+		if v.Autolock {
+			s.Field("Autolock", "on")
+		}
+		if v.UnlockKeyExportedAt.IsZero() {
+			s.Field("Unlock Key", "nobody was given it: warren cluster unlock-key")
+		}
+		managers := make([]string, len(v.Managers))
+		for i, m := range v.Managers {
+			managers[i] = m.String()
+		}
+		s.SomeList("Managers", managers)
+		s.Some("Keys Rotate Every", v.RotateEvery)
+		if v.Rotation != nil {
+			s.Field("Last Rotation", v.Rotation.Phase)
+		}
 		s.Time("Created", v.CreatedAt)
 		if s.Wide() {
 			s.List("CA Certificate", strings.Split(strings.TrimSpace(v.CACertificate), "\n"))
@@ -39,14 +54,19 @@ func newInfo(s *command.Shell) *cobra.Command {
 	format := command.BindFormat(cmd)
 	cmd.RunE = s.Calling(func(ctx context.Context, c *client.Client, _ []string) error {
 		var v *warrenv1.Cluster
+		var holders *warrenv1.ListKeyHoldersResponse
 		err := s.Wait(ctx, "Reading the cluster", func(ctx context.Context) (err error) {
-			v, err = c.Clusters.GetCluster(ctx, &warrenv1.GetClusterRequest{})
+			if v, err = c.Clusters.GetCluster(ctx, &warrenv1.GetClusterRequest{}); err == nil {
+				holders, err = c.Keys.ListKeyHolders(ctx, &warrenv1.ListKeyHoldersRequest{})
+			}
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		return command.ShowOne(s, noun, *format, view.NewCluster(v, c.Address()))
+		shown := view.NewCluster(v, c.Address())
+		shown.Managers = view.NewKeyHolders(holders.GetManagers())
+		return command.ShowOne(s, noun, *format, shown)
 	})
 	return cmd
 }

@@ -45,7 +45,7 @@ func TestAVolumeThatGoesIsDeleting(t *testing.T) {
 func TestNothingIsNullButWhatIsUnknown(t *testing.T) {
 	for _, v := range []any{
 		NewVolume(nil), NewSecret(nil), NewService(nil), NewTask(nil), NewNode(nil),
-		NewImage(nil), NewRegistry(nil), NewCluster(nil, ""), NewEvent(nil),
+		NewImage(nil), NewRegistry(nil), NewCluster(nil, ""), NewRotation(nil), NewEvent(nil),
 	} {
 		text, err := json.Marshal(v)
 		if err != nil {

@@ -130,6 +130,17 @@ func (c *Consensus) TransferLeadership(ctx context.Context) error {
 	return fmt.Errorf("hand leadership over: %w", err)
 }
 
+// TransferLeadershipTo has one other manager lead.
+func (c *Consensus) TransferLeadershipTo(ctx context.Context, nodeID, address string) error {
+	err := c.wait(ctx, func() error {
+		return c.raft.LeadershipTransferToServer(raft.ServerID(nodeID), raft.ServerAddress(address)).Error()
+	})
+	if err == nil || errors.Is(err, raft.ErrNotLeader) {
+		return nil
+	}
+	return fmt.Errorf("hand leadership over to %s: %w", nodeID, err)
+}
+
 // changeLimit bounds how long a change of the managers waits to be begun.
 const changeLimit = 5 * time.Second
 

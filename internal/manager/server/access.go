@@ -93,7 +93,9 @@ func (s *Server) UnaryInterceptor() grpc.UnaryServerInterceptor {
 		case s.elsewhere(info.FullMethod):
 			answer, err = s.forward(ctx, info.FullMethod, request, handler)
 		default:
-			answer, err = handler(ctx, request)
+			if err = s.checkOpen(info.FullMethod); err == nil {
+				answer, err = handler(ctx, request)
+			}
 		}
 		if err != nil {
 			return nil, s.toStatus(info.FullMethod, err)
@@ -110,7 +112,12 @@ func (s *Server) StreamInterceptor() grpc.StreamServerInterceptor {
 		if err == nil {
 			ctx, leave := s.presence.enter(ctx, info.FullMethod)
 			defer leave()
-			here := func() error { return handler(srv, &admittedStream{ServerStream: stream, ctx: ctx}) }
+			here := func() error {
+				if err := s.checkOpen(info.FullMethod); err != nil {
+					return err
+				}
+				return handler(srv, &admittedStream{ServerStream: stream, ctx: ctx})
+			}
 			if s.elsewhere(info.FullMethod) {
 				err = s.forwardStream(ctx, stream, info.FullMethod, here)
 			} else {

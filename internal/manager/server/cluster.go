@@ -15,7 +15,7 @@ type clusters struct {
 	*Server
 }
 
-// GetCluster says which cluster this is.
+// GetCluster says which cluster this is, and how its managers are.
 func (c *clusters) GetCluster(ctx context.Context, _ *warrenv1.GetClusterRequest) (cluster *warrenv1.Cluster, err error) {
 	err = c.store.View(ctx, func(tx *store.ReadTx) error {
 		if cluster, err = tx.Cluster().Get(); err != nil {
@@ -23,6 +23,9 @@ func (c *clusters) GetCluster(ctx context.Context, _ *warrenv1.GetClusterRequest
 		}
 		cluster.Version = c.config.Version
 		if cluster.Settings, err = settings(tx); err != nil {
+			return err
+		}
+		if cluster.Rotation, err = optional(tx.Rotation().Get()); err != nil {
 			return err
 		}
 		cluster.Leader, err = nodeName(tx, c.config.Leader())
@@ -34,16 +37,25 @@ func (c *clusters) GetCluster(ctx context.Context, _ *warrenv1.GetClusterRequest
 // settings are what people changed of the cluster, with all that they did not.
 func settings(tx *store.ReadTx) (*warrenv1.ClusterSettings, error) {
 	s, err := optional(tx.ClusterSettings().Peek())
-	return &warrenv1.ClusterSettings{TrashTime: durationpb.New(spec.TrashTime(s))}, err
+	if s == nil {
+		s = &warrenv1.ClusterSettings{}
+	}
+	s.TrashTime = durationpb.New(spec.TrashTime(s))
+	return s, err
 }
 
 // UpdateCluster changes settings of the whole cluster. Volumes that are in the
 // trash already go when they were to.
 func (c *clusters) UpdateCluster(ctx context.Context, r *warrenv1.UpdateClusterRequest) (*warrenv1.Cluster, error) {
-	if r.GetTrashTime() == nil {
+	if r.GetTrashTime() == nil && r.Autolock == nil && r.GetRotateEvery() == nil {
 		return nil, spec.Problemf(spec.Invalid, "cluster", "", "the update changes nothing").WithHint("warren cluster update --trash-time 48h")
 	}
-	if err := spec.ValidTrashTime(r.GetTrashTime()); err != nil {
+	if r.GetTrashTime() != nil {
+		if err := spec.ValidTrashTime(r.GetTrashTime()); err != nil {
+			return nil, err
+		}
+	}
+	if err := spec.ValidRotateEvery(r.GetRotateEvery()); err != nil {
 		return nil, err
 	}
 	_, err := c.commit(ctx, func(tx *store.Tx) (string, error) {
@@ -54,11 +66,32 @@ func (c *clusters) UpdateCluster(ctx context.Context, r *warrenv1.UpdateClusterR
 		if s == nil {
 			s = &warrenv1.ClusterSettings{}
 		}
-		s.TrashTime = r.GetTrashTime()
+		if r.TrashTime != nil {
+			s.TrashTime = r.GetTrashTime()
+		}
+		if r.RotateEvery != nil {
+			s.RotateEvery = r.GetRotateEvery()
+		}
+		if r.Autolock != nil {
+			s.Autolock = r.GetAutolock()
+			if err := mayAutolock(tx, s); err != nil {
+				return "", err
+			}
+		}
 		return "cluster", tx.ClusterSettings().Put(s)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return c.GetCluster(ctx, &warrenv1.GetClusterRequest{})
+}
+
+// mayAutolock refuses to lock a cluster of which nobody has the key.
+func mayAutolock(tx *store.Tx, s *warrenv1.ClusterSettings) error {
+	cluster, err := tx.Cluster().Get()
+	if err != nil || !s.GetAutolock() || cluster.GetUnlockKeyExportedAt() != nil {
+		return err
+	}
+	return spec.Problemf(spec.Refused, "cluster", cluster.GetName(), "nobody was ever given the unlock key: after the next start, nobody could unlock the managers").
+		WithHint("warren cluster unlock-key, and keep it; then the same again")
 }

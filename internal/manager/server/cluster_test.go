@@ -16,6 +16,7 @@ import (
 	"github.com/cuemby/warren/internal/manager/control/place"
 	"github.com/cuemby/warren/internal/manager/control/service"
 	"github.com/cuemby/warren/internal/manager/control/volume"
+	"github.com/cuemby/warren/internal/manager/keeper"
 	"github.com/cuemby/warren/internal/manager/server"
 	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/manager/vault"
@@ -35,6 +36,7 @@ type cluster struct {
 	vault   *vault.Vault
 	keys    *vault.Created
 	address string
+	keeper  *keeper.Keeper
 	workers *workers
 }
 
@@ -54,6 +56,7 @@ func startCluster(t *testing.T, patience time.Duration) *cluster {
 		t.Fatal(err)
 	}
 	c := &cluster{t: t, store: testkit.NewStore(t), vault: keys.Vault, keys: keys, workers: &workers{nodes: map[string]*worker{}}}
+	c.keeper = testkit.NewKeeper(t, c.store, keys)
 	c.update(func(tx *store.Tx) error {
 		if err := tx.Cluster().Put(keys.Cluster); err != nil {
 			return err
@@ -73,7 +76,7 @@ func (c *cluster) serve(patience time.Duration) {
 	s := server.New(server.Config{
 		Store: c.store, Vault: c.vault, Streams: c.workers, Clock: time.Now, Rand: random,
 		Log: logs(c.t), Version: "1.2.3", Leader: func() string { return "node-1" }, Patience: patience,
-		UnlockKey: func() (seal.UnlockKey, error) { return seal.ParseUnlockKey(c.keys.Unlock.Reveal()) },
+		Keeper: c.keeper,
 	})
 	source := pki.NewCertificateSource(c.credential("node-1", warrenv1.Role_ROLE_MANAGER))
 	g := grpc.NewServer(grpc.Creds(credentials.NewTLS(pki.ServerTLS(source))),

@@ -9,6 +9,7 @@ import (
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/manager/vault"
 	"github.com/cuemby/warren/internal/spec"
 )
 
@@ -61,6 +62,13 @@ func storeProblem(err error) *spec.Problem {
 	case errors.Is(err, store.ErrConflict):
 		return spec.Problemf(spec.Unavailable, "", "", "others changed the same things at the same time: nothing was changed").
 			WithHint("try again")
+	case errors.Is(err, store.ErrStaleKey):
+		// Without a kind: the client's library asks again, and the value is then
+		// sealed with the new key.
+		return spec.Problemf(spec.Unavailable, "", "", "the cluster's keys are being rotated: nothing was changed").
+			WithHint("try again")
+	case errors.Is(err, vault.ErrSealed):
+		return sealedProblem()
 	case errors.Is(err, store.ErrTooLarge):
 		return spec.Problemf(spec.Invalid, "", "", "the change is too large to be stored as one: nothing was changed").
 			WithHint("make it smaller; large values belong into volumes or secrets")

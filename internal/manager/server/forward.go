@@ -88,6 +88,9 @@ func (s *Server) forward(ctx context.Context, method string, request any, handle
 	for end := time.Now().Add(leaderPatience); ; {
 		l, here, err := s.findLeader(ctx)
 		if here {
+			if err := s.checkOpen(method); err != nil {
+				return nil, err
+			}
 			return handler(ctx, request)
 		}
 		var answer any

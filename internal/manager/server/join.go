@@ -216,20 +216,11 @@ func clientExists(name string) *spec.Problem {
 
 // sealUnlockKey gives a manager that joins what opens the cluster's keys.
 func (j *joining) sealUnlockKey(nodeID string, to []byte) ([]byte, error) {
-	if j.config.UnlockKey == nil {
+	if j.config.Keeper == nil {
 		return nil, errors.New("this manager has no unlock key to give on")
 	}
-	key, err := j.config.UnlockKey()
-	if err != nil {
-		return nil, err
-	}
-	defer key.Destroy()
-	text, err := seal.PlaintextFrom([]byte(key.Reveal()))
-	if err != nil {
-		return nil, err
-	}
-	defer text.Destroy()
-	return seal.SealTo(to, seal.ToManagerInfo(j.config.Vault.ClusterID(), nodeID), text)
+	envelope, _, err := j.config.Keeper.UnlockKey(seal.ToManagerInfo(j.config.Vault.ClusterID(), nodeID), to)
+	return envelope, err
 }
 
 // managers lists the addresses of all managers.

@@ -18,14 +18,13 @@ import (
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
-	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/spec"
 )
 
 // DefaultPatience is how long a call waits for others while nothing moves.
 const DefaultPatience = 10 * time.Second
 
-// Config is what a Server is made of. All but Leader, Peers, UnlockKey and
+// Config is what a Server is made of. All but Leader, Peers, Keeper and
 // Patience is required.
 type Config struct {
 	Store   *store.Store
@@ -40,8 +39,9 @@ type Config struct {
 	Version string
 	// Leader gives the leading manager's node ID, "" when there is none.
 	Leader func() string
-	// UnlockKey gives what opens the cluster's keys, for a manager that joins.
-	UnlockKey func() (seal.UnlockKey, error)
+	// Keeper has this manager's unlock key; without one, nothing about keys can
+	// be asked.
+	Keeper Keeper
 	// Peers are the other managers; nil for one that is alone for good.
 	Peers Peers
 	// Patience is DefaultPatience when zero.
@@ -73,6 +73,9 @@ func New(c Config) *Server {
 func (s *Server) Register(r grpc.ServiceRegistrar) {
 	warrenv1.RegisterClustersServer(r, &clusters{Server: s})
 	warrenv1.RegisterJoiningServer(r, &joining{Server: s})
+	if s.config.Keeper != nil {
+		warrenv1.RegisterKeysServer(r, &keys{Server: s})
+	}
 	warrenv1.RegisterNodesServer(r, &nodes{Server: s})
 	warrenv1.RegisterVolumesServer(r, &volumes{Server: s})
 	warrenv1.RegisterSecretsServer(r, &secrets{Server: s})

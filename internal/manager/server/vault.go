@@ -25,6 +25,11 @@ type Vault interface {
 	Export(o vault.Object, items []*storepb.SecretItem, to *seal.Envelopes) ([]*warrenv1.SealedItem, error)
 	// Same tells whether two objects have the same items with the same values.
 	Same(a vault.Object, itemsOfA []*storepb.SecretItem, b vault.Object, itemsOfB []*storepb.SecretItem) (bool, error)
+	// Sealed tells whether nothing can be opened or sealed now.
+	Sealed() bool
+	// AcceptUnlockKey puts the next unlock key, as a person sealed it, into the
+	// row of the keys; seal.ErrEnvelope when it was not sealed for this cluster.
+	AcceptUnlockKey(row *storepb.ClusterKeys, envelope []byte) (*storepb.ClusterKeys, error)
 	// ClusterID and CACertificate (PEM) say whose authority this is.
 	ClusterID() string
 	CACertificate() []byte

@@ -10,15 +10,17 @@ const (
 	TableCluster         Table = "cluster"
 	TableClusterKeys     Table = "clusterkeys"
 	TableClusterSettings Table = "clustersettings"
+	TableRotation        Table = "rotation"
 )
 
 var (
 	cluster = &kind[warrenv1.Cluster, *warrenv1.Cluster]{
 		table: TableCluster, depth: 1,
-		transient: func(c *warrenv1.Cluster) { c.Version, c.Leader, c.Settings = "", "", nil },
+		transient: func(c *warrenv1.Cluster) { c.Version, c.Leader, c.Settings, c.Rotation = "", "", nil, nil },
 	}
 	clusterSettings = &kind[warrenv1.ClusterSettings, *warrenv1.ClusterSettings]{table: TableClusterSettings, depth: 1}
 	clusterKeys     = &kind[storepb.ClusterKeys, *storepb.ClusterKeys]{table: TableClusterKeys, depth: 1}
+	rotation        = &kind[warrenv1.Rotation, *warrenv1.Rotation]{table: TableRotation, depth: 1}
 )
 
 // self is the key of a table's only row.
@@ -75,4 +77,16 @@ func (tx *ReadTx) ClusterKeys() Single[storepb.ClusterKeys, *storepb.ClusterKeys
 // ClusterKeys gives the row that opens secrets, given the unlock key.
 func (tx *Tx) ClusterKeys() SingleTx[storepb.ClusterKeys, *storepb.ClusterKeys] {
 	return SingleTx[storepb.ClusterKeys, *storepb.ClusterKeys]{rowsTx(tx, clusterKeys)}
+}
+
+// Rotation gives the row of the last rotation of keys; ErrNotFound before the
+// first.
+func (tx *ReadTx) Rotation() Single[warrenv1.Rotation, *warrenv1.Rotation] {
+	return Single[warrenv1.Rotation, *warrenv1.Rotation]{rows(tx, rotation)}
+}
+
+// Rotation gives the row of the last rotation of keys; ErrNotFound before the
+// first.
+func (tx *Tx) Rotation() SingleTx[warrenv1.Rotation, *warrenv1.Rotation] {
+	return SingleTx[warrenv1.Rotation, *warrenv1.Rotation]{rowsTx(tx, rotation)}
 }

@@ -20,6 +20,7 @@
 //	cluster/self                              Cluster
 //	clusterkeys/self                          ClusterKeys
 //	clustersettings/self                      ClusterSettings
+//	rotation/self                             Rotation, the last one of the keys
 //	node/<id>                                 Node
 //	nodestatus/<id>                           NodeStatus
 //	managerstatus/<node>                      ManagerStatus

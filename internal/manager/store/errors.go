@@ -27,6 +27,9 @@ var (
 	// ErrMalformed says that a log entry is no transaction this Warren knows:
 	// nothing was written.
 	ErrMalformed = errors.New("malformed transaction")
+	// ErrStaleKey says that a value was sealed with a key that does not seal any
+	// more: nothing was written. Sealed again, it is taken.
+	ErrStaleKey = errors.New("the value was sealed with a key that is being replaced")
 	// ErrClosed says that the store or the watcher was closed.
 	ErrClosed = errors.New("the store is closed")
 )

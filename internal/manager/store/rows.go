@@ -24,6 +24,8 @@ type kind[T any, P Message[T]] struct {
 	// transient clears the fields that are filled in on reading and stored
 	// elsewhere; nil when there are none.
 	transient func(P)
+	// check refuses rows that must not be written now; nil when any may be.
+	check func(*Tx, P) error
 }
 
 // index is a table whose keys lead to rows of another; its rows are empty.
@@ -99,6 +101,11 @@ func (r RowsTx[T, P]) Put(row P, parts ...string) error {
 	key, err := r.kind.key(parts)
 	if err != nil {
 		return err
+	}
+	if r.kind.check != nil {
+		if err := r.kind.check(r.tx, row); err != nil {
+			return fmt.Errorf("%s %s: %w", r.kind.table, KeyOf(parts...), err)
+		}
 	}
 	if err := r.reindex(key, KeyOf(parts...), row); err != nil {
 		return err

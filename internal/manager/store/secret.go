@@ -23,6 +23,25 @@ var secrets = &objectKind[warrenv1.Secret, *warrenv1.Secret]{
 
 var secretValues = &kind[storepb.SecretValue, *storepb.SecretValue]{table: TableSecretValues, depth: 3}
 
+// In init, since the check reads a table through the same machinery.
+func init() { secretValues.check = sealedNow }
+
+// sealedNow makes whoever stores a value depend on which key seals: when that
+// is replaced, all values of the old one are there to be found. ErrStaleKey for
+// a value of another key.
+func sealedNow(tx *Tx, value *storepb.SecretValue) error {
+	keys, err := tx.ClusterKeys().Get()
+	if err != nil {
+		return ignoreNotFound(err)
+	}
+	for _, item := range value.GetItems() {
+		if item.GetBox().GetKeyId() != keys.GetSealsWith() {
+			return ErrStaleKey
+		}
+	}
+	return nil
+}
+
 // Version is a part of a key that is the number of a secret's version or of a
 // service's revision: its order is the numbers'.
 func Version(number uint64) string { return fmt.Sprintf("%020d", number) }

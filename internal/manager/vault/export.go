@@ -12,18 +12,21 @@ import (
 // it, which the caller has found out may.
 func (v *Vault) Export(o Object, items []*storepb.SecretItem, to *seal.Envelopes) ([]*warrenv1.SealedItem, error) {
 	sealed := make([]*warrenv1.SealedItem, len(items))
-	for i, item := range items {
-		ct, err := v.export(o, item, to)
-		if err != nil {
-			return nil, fmt.Errorf("export %s: %w", v.context(o, item.GetKey()), err)
+	err := v.with(func(k *keys) error {
+		for i, item := range items {
+			ct, err := v.export(k, o, item, to)
+			if err != nil {
+				return fmt.Errorf("export %s: %w", v.context(o, item.GetKey()), err)
+			}
+			sealed[i] = &warrenv1.SealedItem{Key: item.GetKey(), Ciphertext: ct}
 		}
-		sealed[i] = &warrenv1.SealedItem{Key: item.GetKey(), Ciphertext: ct}
-	}
-	return sealed, nil
+		return nil
+	})
+	return sealed, err
 }
 
-func (v *Vault) export(o Object, item *storepb.SecretItem, to *seal.Envelopes) ([]byte, error) {
-	p, err := v.open(v.context(o, item.GetKey()), item.GetBox())
+func (v *Vault) export(k *keys, o Object, item *storepb.SecretItem, to *seal.Envelopes) ([]byte, error) {
+	p, err := k.open(v.context(o, item.GetKey()), item.GetBox())
 	if err != nil {
 		return nil, err
 	}
@@ -40,25 +43,29 @@ func (v *Vault) Same(a Object, itemsOfA []*storepb.SecretItem, b Object, itemsOf
 	for _, item := range itemsOfB {
 		byKey[item.GetKey()] = item
 	}
-	for _, item := range itemsOfA {
-		other := byKey[item.GetKey()]
-		if other == nil {
-			return false, nil
+	same := true
+	err := v.with(func(k *keys) (err error) {
+		for _, item := range itemsOfA {
+			other := byKey[item.GetKey()]
+			if same = other != nil; !same {
+				return nil
+			}
+			if same, err = v.same(k, a, item, b, other); err != nil || !same {
+				return err
+			}
 		}
-		if same, err := v.same(a, item, b, other); err != nil || !same {
-			return false, err
-		}
-	}
-	return true, nil
+		return nil
+	})
+	return same, err
 }
 
-func (v *Vault) same(a Object, itemOfA *storepb.SecretItem, b Object, itemOfB *storepb.SecretItem) (bool, error) {
-	p, err := v.open(v.context(a, itemOfA.GetKey()), itemOfA.GetBox())
+func (v *Vault) same(k *keys, a Object, itemOfA *storepb.SecretItem, b Object, itemOfB *storepb.SecretItem) (bool, error) {
+	p, err := k.open(v.context(a, itemOfA.GetKey()), itemOfA.GetBox())
 	if err != nil {
 		return false, err
 	}
 	defer p.Destroy()
-	q, err := v.open(v.context(b, itemOfB.GetKey()), itemOfB.GetBox())
+	q, err := k.open(v.context(b, itemOfB.GetKey()), itemOfB.GetBox())
 	if err != nil {
 		return false, err
 	}

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// ErrLocked is in the error of Open when the unlock key is not the one that
-// the cluster's keys need.
+// ErrLocked is in the error of Open and Load when the unlock key is not the one
+// that the cluster's keys need.
 var ErrLocked = errors.New("the cluster's keys stay locked")
 
 // The objects that a cluster's own private keys are sealed as.
@@ -35,147 +35,146 @@ func Create(clusterID, name string, now time.Time) (*Created, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create the cluster's keys: %w", err)
 	}
-	v, err := generate(clusterID, now)
+	k, row, err := generate(clusterID, unlock, now)
 	if err != nil {
 		unlock.Destroy()
-		return nil, fmt.Errorf("create the cluster's keys: %w", err)
-	}
-	keys, err := v.lock(unlock)
-	if err != nil {
-		unlock.Destroy()
-		v.Close()
 		return nil, fmt.Errorf("create the cluster's keys: %w", err)
 	}
 	cluster := &warrenv1.Cluster{
 		Id:                   clusterID,
 		Name:                 name,
 		CreatedAt:            timestamppb.New(now),
-		CaCertificate:        v.ca.CertificatePEM(),
-		SealingKey:           v.envelope.PublicKey(),
+		CaCertificate:        k.ca.CertificatePEM(),
+		SealingKey:           k.envelope.PublicKey(),
 		UnlockKeyFingerprint: unlock.Fingerprint(),
 	}
-	return &Created{Cluster: cluster, Keys: keys, Unlock: unlock, Vault: v}, nil
+	v := New(clusterID)
+	v.use(k)
+	return &Created{Cluster: cluster, Keys: row, Unlock: unlock, Vault: v}, nil
 }
 
-func generate(clusterID string, now time.Time) (*Vault, error) {
-	ca, err := pki.NewCA(clusterID, now)
-	if err != nil {
-		return nil, err
+func generate(clusterID string, unlock seal.UnlockKey, now time.Time) (_ *keys, row *storepb.ClusterKeys, err error) {
+	k := &keys{}
+	if k.ca, err = pki.NewCA(clusterID, now); err != nil {
+		return nil, nil, err
 	}
-	envelope, err := seal.GenerateEnvelopeKey()
-	if err != nil {
-		return nil, err
+	if k.envelope, err = seal.GenerateEnvelopeKey(); err != nil {
+		return nil, nil, err
 	}
-	ring, err := seal.NewRing(rand.Reader)
-	if err != nil {
-		return nil, err
+	if k.ring, err = seal.NewRing(rand.Reader); err != nil {
+		return nil, nil, err
 	}
-	return &Vault{clusterID: clusterID, ring: ring, envelope: envelope, ca: ca}, nil
+	row = &storepb.ClusterKeys{SealsWith: k.ring.KeyID()}
+	if k.kek, err = lockWith(row, clusterID, unlock); err == nil {
+		row.WrappedRing, err = k.ring.Wrap(rand.Reader, k.kek)
+	}
+	if err == nil {
+		row.CaKey, err = k.sealKey(clusterID, "ca", k.ca.MarshalKey)
+	}
+	if err == nil {
+		row.SealingKey, err = k.sealKey(clusterID, "sealing", k.envelope.Marshal)
+	}
+	if err != nil {
+		k.destroy()
+		return nil, nil, err
+	}
+	return k, row, nil
 }
 
-// lock gives the row that opens with the unlock key.
-func (v *Vault) lock(unlock seal.UnlockKey) (*storepb.ClusterKeys, error) {
-	salt := make([]byte, seal.SaltSize)
-	if _, err := rand.Read(salt); err != nil {
+// lockWith derives a new key-encryption key and writes into the row how.
+func lockWith(row *storepb.ClusterKeys, clusterID string, unlock seal.UnlockKey) (*seal.KEK, error) {
+	row.Salt = make([]byte, seal.SaltSize)
+	if _, err := rand.Read(row.Salt); err != nil {
 		return nil, err
 	}
-	kek, err := seal.DeriveKEK(v.clusterID, unlock, salt, seal.MinIterations)
-	if err != nil {
-		return nil, err
-	}
-	defer kek.Destroy()
-	wrapped, err := v.ring.Wrap(rand.Reader, kek)
-	if err != nil {
-		return nil, err
-	}
-	caKey, err := v.sealKey("ca", v.ca.MarshalKey)
-	if err != nil {
-		return nil, err
-	}
-	sealingKey, err := v.sealKey("sealing", v.envelope.Marshal)
-	if err != nil {
-		return nil, err
-	}
-	return &storepb.ClusterKeys{
-		Salt:                 salt,
-		Iterations:           seal.MinIterations,
-		UnlockKeyFingerprint: unlock.Fingerprint(),
-		WrappedRing:          wrapped,
-		CaKey:                caKey,
-		SealingKey:           sealingKey,
-	}, nil
+	row.Iterations, row.UnlockKeyFingerprint = seal.MinIterations, unlock.Fingerprint()
+	return seal.DeriveKEK(clusterID, unlock, row.Salt, seal.MinIterations)
 }
 
 // Open unlocks a cluster's keys. With another unlock key than they need it
 // names both fingerprints (ErrLocked).
-func Open(cluster *warrenv1.Cluster, keys *storepb.ClusterKeys, unlock seal.UnlockKey) (*Vault, error) {
+func Open(cluster *warrenv1.Cluster, row *storepb.ClusterKeys, unlock seal.UnlockKey) (*Vault, error) {
+	v := New(cluster.GetId())
+	return v, v.Load(cluster, row, unlock)
+}
+
+func open(cluster *warrenv1.Cluster, row *storepb.ClusterKeys, unlock seal.UnlockKey) (*keys, error) {
 	if unlock.IsZero() {
 		return nil, fmt.Errorf("cluster %s: %w: they need unlock key %s, and there is none",
-			cluster.GetId(), ErrLocked, keys.GetUnlockKeyFingerprint())
+			cluster.GetId(), ErrLocked, row.GetUnlockKeyFingerprint())
 	}
-	kek, err := seal.DeriveKEK(cluster.GetId(), unlock, keys.GetSalt(), int(keys.GetIterations()))
+	kek, err := seal.DeriveKEK(cluster.GetId(), unlock, row.GetSalt(), int(row.GetIterations()))
 	if err != nil {
 		return nil, fmt.Errorf("cluster %s: its keys are damaged: %w", cluster.GetId(), err)
 	}
-	defer kek.Destroy()
-	ring, err := seal.UnwrapRing(kek, keys.GetWrappedRing())
-	if errors.Is(err, seal.ErrWrap) {
-		if have := unlock.Fingerprint(); have != keys.GetUnlockKeyFingerprint() {
-			return nil, fmt.Errorf("cluster %s: %w: they need unlock key %s, this one is %s",
-				cluster.GetId(), ErrLocked, keys.GetUnlockKeyFingerprint(), have)
-		}
-		return nil, fmt.Errorf("cluster %s: the unlock key is right, but the key ring is damaged or another cluster's: "+
-			"restore a backup of warren.db", cluster.GetId())
-	}
+	ring, err := seal.UnwrapRing(kek, row.GetWrappedRing())
 	if err != nil {
-		return nil, fmt.Errorf("cluster %s: open the key ring: %w", cluster.GetId(), err)
+		kek.Destroy()
+		return nil, whyClosed(cluster, row, unlock, err)
 	}
-	v := &Vault{clusterID: cluster.GetId(), ring: ring}
-	if err := v.load(cluster, keys); err != nil {
-		v.Close()
+	k := &keys{kek: kek, ring: ring}
+	if err := k.load(cluster, row); err != nil {
+		k.destroy()
 		return nil, fmt.Errorf("cluster %s: %w", cluster.GetId(), err)
 	}
-	return v, nil
+	return k, nil
+}
+
+// whyClosed says what is wrong with a ring that does not open.
+func whyClosed(cluster *warrenv1.Cluster, row *storepb.ClusterKeys, unlock seal.UnlockKey, err error) error {
+	if !errors.Is(err, seal.ErrWrap) {
+		return fmt.Errorf("cluster %s: open the key ring: %w", cluster.GetId(), err)
+	}
+	if have := unlock.Fingerprint(); have != row.GetUnlockKeyFingerprint() {
+		return fmt.Errorf("cluster %s: %w: they need unlock key %s, this one is %s",
+			cluster.GetId(), ErrLocked, row.GetUnlockKeyFingerprint(), have)
+	}
+	return fmt.Errorf("cluster %s: the unlock key is right, but the key ring is damaged or another cluster's: "+
+		"restore a backup of warren.db", cluster.GetId())
 }
 
 // load opens what the ring seals of the cluster's keys, and checks that the
 // public halves in the cluster's row are theirs: a row that was edited could
 // otherwise make clients seal to somebody else.
-func (v *Vault) load(cluster *warrenv1.Cluster, keys *storepb.ClusterKeys) error {
-	caKey, err := v.openKey("ca", keys.GetCaKey())
+func (k *keys) load(cluster *warrenv1.Cluster, row *storepb.ClusterKeys) error {
+	caKey, err := k.openKey(cluster.GetId(), "ca", row.GetCaKey())
 	if err != nil {
 		return err
 	}
 	defer caKey.Destroy()
-	if v.ca, err = pki.LoadCA(cluster.GetCaCertificate(), caKey); err != nil {
+	if k.ca, err = pki.LoadCA(cluster.GetCaCertificate(), caKey); err != nil {
 		return err
 	}
-	if v.ca.ClusterID() != v.clusterID {
-		return fmt.Errorf("its CA is that of cluster %s", v.ca.ClusterID())
+	if k.ca.ClusterID() != cluster.GetId() {
+		return fmt.Errorf("its CA is that of cluster %s", k.ca.ClusterID())
 	}
-	sealingKey, err := v.openKey("sealing", keys.GetSealingKey())
+	sealingKey, err := k.openKey(cluster.GetId(), "sealing", row.GetSealingKey())
 	if err != nil {
 		return err
 	}
 	defer sealingKey.Destroy()
-	if v.envelope, err = seal.ParseEnvelopeKey(sealingKey); err != nil {
+	if k.envelope, err = seal.ParseEnvelopeKey(sealingKey); err != nil {
 		return err
 	}
-	if string(v.envelope.PublicKey()) != string(cluster.GetSealingKey()) {
+	if string(k.envelope.PublicKey()) != string(cluster.GetSealingKey()) {
 		return errors.New("the public key that clients seal to is not the cluster's own")
 	}
 	return nil
 }
 
-func (v *Vault) sealKey(name string, marshal func() (*seal.Plaintext, error)) (*storepb.SealedBox, error) {
+func clusterKey(clusterID, name string) seal.Context {
+	return seal.Context{ClusterID: clusterID, Kind: kindClusterKey, Name: name}
+}
+
+func (k *keys) sealKey(clusterID, name string, marshal func() (*seal.Plaintext, error)) (*storepb.SealedBox, error) {
 	p, err := marshal()
 	if err != nil {
 		return nil, err
 	}
 	defer p.Destroy()
-	return v.seal(seal.Context{ClusterID: v.clusterID, Kind: kindClusterKey, Name: name}, p)
+	return k.seal(clusterKey(clusterID, name), p)
 }
 
-func (v *Vault) openKey(name string, box *storepb.SealedBox) (*seal.Plaintext, error) {
-	return v.open(seal.Context{ClusterID: v.clusterID, Kind: kindClusterKey, Name: name}, box)
+func (k *keys) openKey(clusterID, name string, box *storepb.SealedBox) (*seal.Plaintext, error) {
+	return k.open(clusterKey(clusterID, name), box)
 }

@@ -67,23 +67,26 @@ func (v *Vault) clientInfo(o Object, item string) []byte {
 func (v *Vault) Accept(o Object, items []*warrenv1.SealedItem) ([]*storepb.SecretItem, []uint64, error) {
 	stored := make([]*storepb.SecretItem, len(items))
 	sizes := make([]uint64, len(items))
-	for i, item := range items {
-		box, size, err := v.accept(o, item)
-		if err != nil {
-			return nil, nil, fmt.Errorf("accept %s: %w", v.context(o, item.GetKey()), err)
+	err := v.with(func(k *keys) error {
+		for i, item := range items {
+			box, size, err := v.accept(k, o, item)
+			if err != nil {
+				return fmt.Errorf("accept %s: %w", v.context(o, item.GetKey()), err)
+			}
+			stored[i], sizes[i] = &storepb.SecretItem{Key: item.GetKey(), Box: box}, size
 		}
-		stored[i], sizes[i] = &storepb.SecretItem{Key: item.GetKey(), Box: box}, size
-	}
-	return stored, sizes, nil
+		return nil
+	})
+	return stored, sizes, err
 }
 
-func (v *Vault) accept(o Object, item *warrenv1.SealedItem) (*storepb.SealedBox, uint64, error) {
-	p, err := v.envelope.Open(v.clientInfo(o, item.GetKey()), item.GetCiphertext())
+func (v *Vault) accept(k *keys, o Object, item *warrenv1.SealedItem) (*storepb.SealedBox, uint64, error) {
+	p, err := k.envelope.Open(v.clientInfo(o, item.GetKey()), item.GetCiphertext())
 	if err != nil {
 		return nil, 0, err
 	}
 	defer p.Destroy()
-	box, err := v.seal(v.context(o, item.GetKey()), p)
+	box, err := k.seal(v.context(o, item.GetKey()), p)
 	return box, uint64(p.Len()), err
 }
 
@@ -91,23 +94,26 @@ func (v *Vault) accept(o Object, item *warrenv1.SealedItem) (*storepb.SealedBox,
 // version of the same secret.
 func (v *Vault) Copy(from, to Object, items []*storepb.SecretItem) ([]*storepb.SecretItem, error) {
 	copies := make([]*storepb.SecretItem, len(items))
-	for i, item := range items {
-		box, err := v.copy(from, to, item)
-		if err != nil {
-			return nil, fmt.Errorf("copy %s: %w", v.context(from, item.GetKey()), err)
+	err := v.with(func(k *keys) error {
+		for i, item := range items {
+			box, err := v.copy(k, from, to, item)
+			if err != nil {
+				return fmt.Errorf("copy %s: %w", v.context(from, item.GetKey()), err)
+			}
+			copies[i] = &storepb.SecretItem{Key: item.GetKey(), Box: box}
 		}
-		copies[i] = &storepb.SecretItem{Key: item.GetKey(), Box: box}
-	}
-	return copies, nil
+		return nil
+	})
+	return copies, err
 }
 
-func (v *Vault) copy(from, to Object, item *storepb.SecretItem) (*storepb.SealedBox, error) {
-	p, err := v.open(v.context(from, item.GetKey()), item.GetBox())
+func (v *Vault) copy(k *keys, from, to Object, item *storepb.SecretItem) (*storepb.SealedBox, error) {
+	p, err := k.open(v.context(from, item.GetKey()), item.GetBox())
 	if err != nil {
 		return nil, err
 	}
 	defer p.Destroy()
-	return v.seal(v.context(to, item.GetKey()), p)
+	return k.seal(v.context(to, item.GetKey()), p)
 }
 
 // Deliver opens an object's stored items and seals each to one worker's call.
@@ -122,18 +128,21 @@ func (v *Vault) Deliver(o Object, items []*storepb.SecretItem, to Recipient) ([]
 	}
 	defer envelopes.Destroy()
 	sealed := make([]*warrenv1.SealedItem, len(items))
-	for i, item := range items {
-		ct, err := v.deliver(o, item, to, envelopes)
-		if err != nil {
-			return nil, fmt.Errorf("deliver to task %s: %w", to.TaskID, err)
+	err = v.with(func(k *keys) error {
+		for i, item := range items {
+			ct, err := v.deliver(k, o, item, to, envelopes)
+			if err != nil {
+				return fmt.Errorf("deliver to task %s: %w", to.TaskID, err)
+			}
+			sealed[i] = &warrenv1.SealedItem{Key: item.GetKey(), Ciphertext: ct}
 		}
-		sealed[i] = &warrenv1.SealedItem{Key: item.GetKey(), Ciphertext: ct}
-	}
-	return sealed, nil
+		return nil
+	})
+	return sealed, err
 }
 
-func (v *Vault) deliver(o Object, item *storepb.SecretItem, to Recipient, envelopes *seal.Envelopes) ([]byte, error) {
-	p, err := v.open(v.context(o, item.GetKey()), item.GetBox())
+func (v *Vault) deliver(k *keys, o Object, item *storepb.SecretItem, to Recipient, envelopes *seal.Envelopes) ([]byte, error) {
+	p, err := k.open(v.context(o, item.GetKey()), item.GetBox())
 	if err != nil {
 		return nil, err
 	}

@@ -395,10 +395,16 @@ type ClusterKeys struct {
 	WrappedRing []byte `protobuf:"bytes,4,opt,name=wrapped_ring,json=wrappedRing,proto3" json:"wrapped_ring,omitempty"`
 	// The CA's private key and the cluster's HPKE private key, sealed by the
 	// ring.
-	CaKey         *SealedBox `protobuf:"bytes,5,opt,name=ca_key,json=caKey,proto3" json:"ca_key,omitempty"`
-	SealingKey    *SealedBox `protobuf:"bytes,6,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CaKey      *SealedBox `protobuf:"bytes,5,opt,name=ca_key,json=caKey,proto3" json:"ca_key,omitempty"`
+	SealingKey *SealedBox `protobuf:"bytes,6,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	// ID of the ring's key that seals. Whoever stores a sealed value depends on
+	// this row, so that nothing is sealed with a key that is going away.
+	SealsWith string `protobuf:"bytes,7,opt,name=seals_with,json=sealsWith,proto3" json:"seals_with,omitempty"`
+	// The unlock key that comes next, sealed by the ring, while it is handed out.
+	NextUnlockKey            *SealedBox `protobuf:"bytes,8,opt,name=next_unlock_key,json=nextUnlockKey,proto3" json:"next_unlock_key,omitempty"`
+	NextUnlockKeyFingerprint string     `protobuf:"bytes,9,opt,name=next_unlock_key_fingerprint,json=nextUnlockKeyFingerprint,proto3" json:"next_unlock_key_fingerprint,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
 }
 
 func (x *ClusterKeys) Reset() {
@@ -471,6 +477,27 @@ func (x *ClusterKeys) GetSealingKey() *SealedBox {
 		return x.SealingKey
 	}
 	return nil
+}
+
+func (x *ClusterKeys) GetSealsWith() string {
+	if x != nil {
+		return x.SealsWith
+	}
+	return ""
+}
+
+func (x *ClusterKeys) GetNextUnlockKey() *SealedBox {
+	if x != nil {
+		return x.NextUnlockKey
+	}
+	return nil
+}
+
+func (x *ClusterKeys) GetNextUnlockKeyFingerprint() string {
+	if x != nil {
+		return x.NextUnlockKeyFingerprint
+	}
+	return ""
 }
 
 // SealedBox is one AES-256-GCM ciphertext and what names its key.
@@ -1065,7 +1092,7 @@ const file_storepb_store_proto_rawDesc = "" +
 	"\x06Append\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12\x14\n" +
 	"\x05chain\x18\x02 \x01(\bR\x05chain\x12\x12\n" +
-	"\x04keep\x18\x03 \x01(\x04R\x04keep\"\xfa\x01\n" +
+	"\x04keep\x18\x03 \x01(\x04R\x04keep\"\x94\x03\n" +
 	"\vClusterKeys\x12\x12\n" +
 	"\x04salt\x18\x01 \x01(\fR\x04salt\x12\x1e\n" +
 	"\n" +
@@ -1075,7 +1102,11 @@ const file_storepb_store_proto_rawDesc = "" +
 	"\fwrapped_ring\x18\x04 \x01(\fR\vwrappedRing\x12)\n" +
 	"\x06ca_key\x18\x05 \x01(\v2\x12.storepb.SealedBoxR\x05caKey\x123\n" +
 	"\vsealing_key\x18\x06 \x01(\v2\x12.storepb.SealedBoxR\n" +
-	"sealingKey\"R\n" +
+	"sealingKey\x12\x1d\n" +
+	"\n" +
+	"seals_with\x18\a \x01(\tR\tsealsWith\x12:\n" +
+	"\x0fnext_unlock_key\x18\b \x01(\v2\x12.storepb.SealedBoxR\rnextUnlockKey\x12=\n" +
+	"\x1bnext_unlock_key_fingerprint\x18\t \x01(\tR\x18nextUnlockKeyFingerprint\"R\n" +
 	"\tSealedBox\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x0e\n" +
 	"\x02iv\x18\x02 \x01(\fR\x02iv\x12\x1e\n" +
@@ -1154,17 +1185,18 @@ var file_storepb_store_proto_depIdxs = []int32{
 	4,  // 3: storepb.Operation.append:type_name -> storepb.Append
 	6,  // 4: storepb.ClusterKeys.ca_key:type_name -> storepb.SealedBox
 	6,  // 5: storepb.ClusterKeys.sealing_key:type_name -> storepb.SealedBox
-	8,  // 6: storepb.SecretValue.items:type_name -> storepb.SecretItem
-	6,  // 7: storepb.SecretItem.box:type_name -> storepb.SealedBox
-	16, // 8: storepb.Request.done_at:type_name -> google.protobuf.Timestamp
-	16, // 9: storepb.Retired.at:type_name -> google.protobuf.Timestamp
-	16, // 10: storepb.Staged.staged_at:type_name -> google.protobuf.Timestamp
-	15, // 11: storepb.Staged.values:type_name -> storepb.StagedValue
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	6,  // 6: storepb.ClusterKeys.next_unlock_key:type_name -> storepb.SealedBox
+	8,  // 7: storepb.SecretValue.items:type_name -> storepb.SecretItem
+	6,  // 8: storepb.SecretItem.box:type_name -> storepb.SealedBox
+	16, // 9: storepb.Request.done_at:type_name -> google.protobuf.Timestamp
+	16, // 10: storepb.Retired.at:type_name -> google.protobuf.Timestamp
+	16, // 11: storepb.Staged.staged_at:type_name -> google.protobuf.Timestamp
+	15, // 12: storepb.Staged.values:type_name -> storepb.StagedValue
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_storepb_store_proto_init() }
