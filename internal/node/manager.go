@@ -51,6 +51,7 @@ type manager struct {
 
 func newManager(p *prepared, s *state, k *keeper.Keeper, links *peer.Links) *manager {
 	m := &manager{prepared: p, state: s, keeper: k, vault: k.Vault}
+	s.store.SetWitness(m.vault)
 	m.dispatcher = dispatch.New(dispatch.Config{
 		Store: s.store, Vault: m.vault, ClusterID: p.settings.ClusterID,
 		Identify: callingWorker, Log: p.log.With("room", "dispatch"),

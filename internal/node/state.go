@@ -64,8 +64,12 @@ func (s *state) numbers(ctx context.Context) (metrics.Snapshot, error) {
 		for range tx.Services().List() {
 			n.Services++
 		}
-		for _, secret := range tx.Secrets().List() {
+		for key := range tx.Secrets().Keys() {
 			n.Secrets++
+			secret, err := tx.Secrets().EvenAltered().Get(key.Parts()...)
+			if err != nil {
+				continue // one that cannot be read hides no figure of the others
+			}
 			if at := spec.NewestVersion(secret).GetExpiresAt(); at != nil {
 				n.Expiring = append(n.Expiring, metrics.Secret{
 					Namespace: secret.GetMeta().GetNamespace(), Name: secret.GetMeta().GetName(), ExpiresAt: at.AsTime(),

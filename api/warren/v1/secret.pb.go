@@ -149,6 +149,9 @@ type Secret struct {
 	Notice *ExpiryNotice `protobuf:"bytes,5,opt,name=notice,proto3" json:"notice,omitempty"`
 	// Filled in when a secret is read; stored elsewhere.
 	UsedBy []*Usage `protobuf:"bytes,10,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
+	// Somebody changed its record in the database: it is not used. What is said of
+	// it here may be wrong.
+	Altered bool `protobuf:"varint,12,opt,name=altered,proto3" json:"altered,omitempty"`
 	// Tasks that are not over and have it, by name.
 	Tasks         []*SecretTask `protobuf:"bytes,11,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -225,6 +228,13 @@ func (x *Secret) GetUsedBy() []*Usage {
 		return x.UsedBy
 	}
 	return nil
+}
+
+func (x *Secret) GetAltered() bool {
+	if x != nil {
+		return x.Altered
+	}
+	return false
 }
 
 func (x *Secret) GetTasks() []*SecretTask {
@@ -1442,7 +1452,7 @@ var File_warren_v1_secret_proto protoreflect.FileDescriptor
 
 const file_warren_v1_secret_proto_rawDesc = "" +
 	"\n" +
-	"\x16warren/v1/secret.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x16warren/v1/volume.proto\"\xb7\x02\n" +
+	"\x16warren/v1/secret.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x16warren/v1/volume.proto\"\xd1\x02\n" +
 	"\x06Secret\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x124\n" +
 	"\bversions\x18\x02 \x03(\v2\x18.warren.v1.SecretVersionR\bversions\x125\n" +
@@ -1450,7 +1460,8 @@ const file_warren_v1_secret_proto_rawDesc = "" +
 	"\x04keep\x18\x04 \x01(\rR\x04keep\x12/\n" +
 	"\x06notice\x18\x05 \x01(\v2\x17.warren.v1.ExpiryNoticeR\x06notice\x12)\n" +
 	"\aused_by\x18\n" +
-	" \x03(\v2\x10.warren.v1.UsageR\x06usedBy\x12+\n" +
+	" \x03(\v2\x10.warren.v1.UsageR\x06usedBy\x12\x18\n" +
+	"\aaltered\x18\f \x01(\bR\aaltered\x12+\n" +
 	"\x05tasks\x18\v \x03(\v2\x15.warren.v1.SecretTaskR\x05tasks\"}\n" +
 	"\fExpiryNotice\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x129\n" +

@@ -35,7 +35,7 @@ var Noun = command.Noun[view.Secret]{
 		return view.NewSecret(v), err
 	},
 	Columns: append([]command.Column[view.Secret]{
-		command.Text("NAME", func(v view.Secret) string { return v.Name }),
+		command.Text("NAME", shownName),
 		command.Text("SIZE", func(v view.Secret) string { return spec.FormatSize(v.Size) }),
 		command.Age("CREATED", func(v view.Secret) time.Time { return v.CreatedAt }),
 	}, command.OnlyWide(
@@ -49,6 +49,14 @@ var Noun = command.Noun[view.Secret]{
 }
 
 // sheet shows no more of a plain secret than the guide does.
+// shownName warns of a secret that is not used any more.
+func shownName(v view.Secret) string {
+	if v.Altered {
+		return v.Name + " (altered: not used)"
+	}
+	return v.Name
+}
+
 func sheet(s *command.Sheet, v view.Secret) {
 	s.Field("Name", v.Name)
 	s.Field("ID", v.ID)

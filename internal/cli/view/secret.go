@@ -11,6 +11,8 @@ import (
 // Secret is a secret's metadata; its value is never shown, nor sent here.
 type Secret struct {
 	Meta
+	// Altered says that its record was changed in the database: it is not used.
+	Altered   bool      `json:"altered,omitempty"`
 	UpdatedAt time.Time `json:"updated_at"`
 	// Version is the newest one's number, and Size its delivered bytes.
 	Version  uint64          `json:"version"`
@@ -65,7 +67,7 @@ func (t SecretTask) String() string {
 func NewSecret(s *warrenv1.Secret) Secret {
 	newest := spec.NewestVersion(s)
 	out := Secret{
-		Meta: newMeta(s.GetMeta()), UpdatedAt: moment(s.GetMeta().GetUpdatedAt()),
+		Meta: newMeta(s.GetMeta()), Altered: s.GetAltered(), UpdatedAt: moment(s.GetMeta().GetUpdatedAt()),
 		Version: newest.GetNumber(), Size: newest.GetSize(), Keys: append([]string{}, newest.GetKeys()...),
 		Versions: All(s.GetVersions(), newSecretVersion),
 		Keep:     spec.Keep(s), ExpiresAt: moment(newest.GetExpiresAt()),

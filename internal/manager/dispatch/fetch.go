@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"google.golang.org/grpc"
@@ -123,9 +124,18 @@ func (d *Dispatcher) deliver(ctx context.Context, o vault.Object, namespace stri
 	var value *storepb.SecretValue
 	err := d.Store.ViewStale(ctx, func(tx *store.ReadTx) (err error) {
 		value, err = tx.SecretValues().Get(namespace, o.ID, store.Version(o.Version))
-		return unlessNotFound(err)
+		if err != nil {
+			return unlessNotFound(err)
+		}
+		if err = pinned(tx, o, namespace, value); errors.Is(err, store.ErrNotFound) {
+			value, err = nil, nil // what is left of a secret that is gone
+		}
+		return err
 	})
-	if err != nil {
+	if errors.Is(err, store.ErrAltered) {
+		d.Log.Error("a secret is not delivered: its record was altered in the database", "kind", o.Kind, "name", o.Name, "id", o.ID)
+		return nil, status.Errorf(codes.FailedPrecondition, "%s %s is not used: %v", o.Kind, o.Name, store.ErrAltered)
+	} else if err != nil {
 		return nil, err
 	} else if value == nil {
 		return nil, status.Errorf(codes.NotFound, "%s %s has no version %d any more", o.Kind, o.Name, o.Version)
@@ -136,4 +146,17 @@ func (d *Dispatcher) deliver(ctx context.Context, o vault.Object, namespace stri
 		return nil, status.Errorf(codes.FailedPrecondition, "%s %s could not be delivered: %v", o.Kind, o.Name, err)
 	}
 	return items, nil
+}
+
+// pinned checks a value, and what a task says of it, against the secret's own
+// record, which is vouched for.
+func pinned(tx *store.ReadTx, o vault.Object, namespace string, value *storepb.SecretValue) error {
+	secret, err := tx.Secrets().Get(namespace, o.ID)
+	switch {
+	case err != nil:
+		return err
+	case o.Kind == vault.Secret && secret.GetMeta().GetName() != o.Name:
+		return store.ErrAltered
+	}
+	return store.Whole(secret, value)
 }

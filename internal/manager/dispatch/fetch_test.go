@@ -44,6 +44,17 @@ func keep(h *house, keys *vault.Created, namespace string, o vault.Object, info 
 		h.t.Fatal(err)
 	}
 	h.update(func(tx *store.Tx) error {
+		secret, err := tx.Secrets().Get(namespace, o.ID)
+		if err != nil {
+			secret = &warrenv1.Secret{Meta: &warrenv1.Meta{Id: o.ID, Name: o.Name, Namespace: namespace}}
+			if err := tx.Secrets().Create(secret); err != nil {
+				return err
+			}
+		}
+		secret.Versions = append(secret.Versions, &warrenv1.SecretVersion{Number: o.Version})
+		if err := tx.Secrets().Put(secret); err != nil {
+			return err
+		}
 		return tx.SecretValues().Put(&storepb.SecretValue{SecretId: o.ID, Version: o.Version, Items: items}, namespace, o.ID, store.Version(o.Version))
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/consensus"
 	"github.com/cuemby/warren/internal/manager/control/place"
 	"github.com/cuemby/warren/internal/manager/control/service"
 	"github.com/cuemby/warren/internal/manager/control/volume"
@@ -33,6 +34,7 @@ const clusterID = "c1"
 type cluster struct {
 	t       *testing.T
 	store   *store.Store
+	state   *consensus.Consensus
 	vault   *vault.Vault
 	keys    *vault.Created
 	address string
@@ -55,7 +57,9 @@ func startCluster(t *testing.T, patience time.Duration) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, store: testkit.NewStore(t), vault: keys.Vault, keys: keys, workers: &workers{nodes: map[string]*worker{}}}
+	s, state := testkit.NewState(t)
+	s.SetWitness(keys.Vault)
+	c := &cluster{t: t, store: s, state: state, vault: keys.Vault, keys: keys, workers: &workers{nodes: map[string]*worker{}}}
 	c.keeper = testkit.NewKeeper(t, c.store, keys)
 	c.update(func(tx *store.Tx) error {
 		if err := tx.Cluster().Put(keys.Cluster); err != nil {

@@ -10,6 +10,7 @@ import (
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/manager/vault"
+	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/spec"
 )
 
@@ -69,6 +70,8 @@ func storeProblem(err error) *spec.Problem {
 			WithHint("try again")
 	case errors.Is(err, vault.ErrSealed):
 		return sealedProblem()
+	case errors.Is(err, store.ErrAltered), errors.Is(err, seal.ErrAltered), errors.Is(err, seal.ErrUnknownKey):
+		return spec.Problemf(spec.Refused, "", "", "%v", err).WithHint("restore a backup of the cluster; warren audit --verify tells more")
 	case errors.Is(err, store.ErrTooLarge):
 		return spec.Problemf(spec.Invalid, "", "", "the change is too large to be stored as one: nothing was changed").
 			WithHint("make it smaller; large values belong into volumes or secrets")

@@ -24,10 +24,19 @@ func find[P any](in table[P], kind string, ref *warrenv1.Ref) (P, error) {
 		return none, err
 	}
 	row, err := in.Lookup(ref)
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrAltered):
+		return none, altered(kind, ref.GetNameOrId())
+	case errors.Is(err, store.ErrNotFound):
 		return none, notFound(kind, ref.GetNameOrId())
 	}
 	return row, err
+}
+
+// altered refuses an object whose row in the database is not what was written.
+func altered(kind, name string) *spec.Problem {
+	return spec.Problemf(spec.Refused, kind, name, "%s %q is not used: its record was altered in the database, or an old state of it was put back", kind, name).
+		WithHint("restore a backup, or make it anew after: warren %s delete %s --force", kind, name)
 }
 
 func notFound(kind, name string) *spec.Problem {

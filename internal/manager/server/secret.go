@@ -106,7 +106,11 @@ func (s *secrets) ListSecrets(ctx context.Context, f *warrenv1.Filter) (*warrenv
 	}
 	out := &warrenv1.ListSecretsResponse{}
 	err = s.store.View(ctx, func(tx *store.ReadTx) error {
-		for _, secret := range tx.Secrets().List(namespace) {
+		for key := range tx.Secrets().Keys(namespace) {
+			secret, err := listed(tx, key)
+			if err != nil {
+				return err
+			}
 			if !spec.MatchLabels(secret.GetMeta().GetLabels(), f.GetLabels()) {
 				continue
 			}
@@ -118,6 +122,20 @@ func (s *secrets) ListSecrets(ctx context.Context, f *warrenv1.Filter) (*warrenv
 		return nil
 	})
 	return out, err
+}
+
+// listed is a secret for a list, in which one that was altered keeps nobody from
+// seeing the others.
+func listed(tx *store.ReadTx, key store.Key) (*warrenv1.Secret, error) {
+	secret, err := tx.Secrets().Get(key.Parts()...)
+	if !errors.Is(err, store.ErrAltered) {
+		return secret, err
+	}
+	if secret, err = tx.Secrets().EvenAltered().Get(key.Parts()...); err != nil || secret.GetMeta().GetId() != key.ID() {
+		secret = &warrenv1.Secret{Meta: &warrenv1.Meta{Namespace: key.Namespace(), Name: key.ID(), Id: key.ID()}}
+	}
+	secret.Altered = true
+	return secret, nil
 }
 
 func fillSecret(tx *store.ReadTx, secret *warrenv1.Secret) error {

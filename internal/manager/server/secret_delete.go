@@ -25,7 +25,7 @@ func (s *secrets) DeleteSecret(ctx context.Context, r *warrenv1.DeleteSecretRequ
 		answer.DetachedServices = detached
 	}
 	id, err := s.commit(ctx, func(tx *store.Tx) (string, error) {
-		secret, err := find(tx.Secrets(), spec.KindSecret, r.GetRef())
+		secret, err := find(tx.Secrets().EvenAltered(), spec.KindSecret, r.GetRef())
 		if err != nil {
 			return "", err
 		}
@@ -58,7 +58,7 @@ func (s *secrets) detach(ctx context.Context, ref *warrenv1.Ref) (detached []str
 	for more := true; more; {
 		var service *warrenv1.Service
 		err := s.store.Update(ctx, func(tx *store.Tx) error {
-			row, err := find(tx.Secrets(), spec.KindSecret, ref)
+			row, err := find(tx.Secrets().EvenAltered(), spec.KindSecret, ref)
 			if err != nil {
 				return err
 			}

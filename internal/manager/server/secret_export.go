@@ -91,7 +91,10 @@ func (s *secrets) export(secret *warrenv1.Secret, to *seal.Envelopes, out grpc.S
 		var value *storepb.SecretValue
 		err := s.store.ViewStale(out.Context(), func(tx *store.ReadTx) (err error) {
 			value, err = tx.SecretValues().Get(m.GetNamespace(), m.GetId(), store.Version(version.GetNumber()))
-			return err
+			if err != nil {
+				return err
+			}
+			return store.Whole(secret, value)
 		})
 		if errors.Is(err, store.ErrNotFound) {
 			return spec.Problemf(spec.Unavailable, spec.KindSecret, m.GetName(), "secret %q was changed while it was exported", m.GetName()).

@@ -19,13 +19,18 @@ import (
 // export reads an export as its client does: name, version and values of each.
 func (c *cluster) export(r *warrenv1.ExportSecretsRequest) (lines []string, err error) {
 	c.t.Helper()
+	return c.exportBy(c.admin(), r)
+}
+
+func (c *cluster) exportBy(a api, r *warrenv1.ExportSecretsRequest) (lines []string, err error) {
+	c.t.Helper()
 	key, err := seal.GenerateEnvelopeKey()
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer key.Destroy()
 	r.SealingKey = key.PublicKey()
-	stream, err := c.admin().ExportSecrets(ctx, r)
+	stream, err := a.ExportSecrets(ctx, r)
 	for err == nil {
 		var e *warrenv1.ExportedSecret
 		if e, err = stream.Recv(); err != nil {

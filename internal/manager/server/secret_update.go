@@ -58,6 +58,9 @@ func (s *secrets) RollbackSecret(ctx context.Context, r *warrenv1.RollbackSecret
 		to := from
 		to.Version = nextVersion(secret)
 		value, err := tx.SecretValues().Get(m.GetNamespace(), m.GetId(), store.Version(from.Version))
+		if err == nil {
+			err = store.Whole(secret, value)
+		}
 		if err != nil {
 			return "", err
 		}

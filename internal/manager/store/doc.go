@@ -35,6 +35,7 @@
 //	port/<tcp or udp>/<number, 5 digits>      PortOwner, of a published port
 //	use/<ns>/<object>                         Uses, of a volume or a secret
 //	secret/<ns>/<id>                          Secret, which has no value
+//	witness/secret/<ns>/<id>                  what vouches for a Secret, 32 bytes
 //	secretvalue/<ns>/<secret>/<version>       SecretValue, sealed; 20 digits
 //	staged/<import>/<number>                  Staged, a part of an import of secrets
 //	service/<ns>/<id>                         Service

@@ -30,6 +30,9 @@ var (
 	// ErrStaleKey says that a value was sealed with a key that does not seal any
 	// more: nothing was written. Sealed again, it is taken.
 	ErrStaleKey = errors.New("the value was sealed with a key that is being replaced")
+	// ErrAltered says that a row is not what this cluster's managers wrote last:
+	// somebody changed the database, or it is damaged.
+	ErrAltered = errors.New("it was altered in the database, or an old state of it was put back")
 	// ErrClosed says that the store or the watcher was closed.
 	ErrClosed = errors.New("the store is closed")
 )

@@ -48,6 +48,13 @@ func objectsTx[T any, P named[T, P]](tx *Tx, k *objectKind[T, P]) ObjectsTx[T, P
 	return ObjectsTx[T, P]{objects(&tx.ReadTx, k), rowsTx(tx, &k.kind)}
 }
 
+// EvenAltered reads rows that nobody vouches for too: to show them, or to
+// delete them.
+func (o Objects[T, P]) EvenAltered() Objects[T, P] {
+	o.unchecked = true
+	return o
+}
+
 // ByName returns the object of that name; an empty namespace is the default
 // one. In an Update the transaction depends on the name and on the object.
 func (o Objects[T, P]) ByName(namespace, name string) (P, error) {
@@ -55,7 +62,12 @@ func (o Objects[T, P]) ByName(namespace, name string) (P, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.Get(o.object.parts(namespace, id)...)
+	row, err := o.Get(o.object.parts(namespace, id)...)
+	if err == nil && o.object.witnessed && !o.unchecked && row.GetMeta().GetName() != name {
+		// The row is vouched for; what leads to it is not.
+		return nil, fmt.Errorf("%s %q: %w", o.object.noun, name, ErrAltered)
+	}
+	return row, err
 }
 
 // Lookup returns the object that a person means: by name first, then by whole

@@ -21,6 +21,8 @@ type kind[T any, P Message[T]] struct {
 	depth int
 	// indexes follow every write.
 	indexes []index[T, P]
+	// witnessed rows are vouched for: what was changed by others is not read.
+	witnessed bool
 	// transient clears the fields that are filled in on reading and stored
 	// elsewhere; nil when there are none.
 	transient func(P)
@@ -42,6 +44,8 @@ type index[T any, P Message[T]] struct {
 type Rows[T any, P Message[T]] struct {
 	tx   *ReadTx
 	kind *kind[T, P]
+	// unchecked rows are read even if nobody vouches for them.
+	unchecked bool
 }
 
 // RowsTx reads and writes a table.
@@ -50,10 +54,12 @@ type RowsTx[T any, P Message[T]] struct {
 	tx *Tx
 }
 
-func rows[T any, P Message[T]](tx *ReadTx, k *kind[T, P]) Rows[T, P] { return Rows[T, P]{tx, k} }
+func rows[T any, P Message[T]](tx *ReadTx, k *kind[T, P]) Rows[T, P] {
+	return Rows[T, P]{tx: tx, kind: k}
+}
 
 func rowsTx[T any, P Message[T]](tx *Tx, k *kind[T, P]) RowsTx[T, P] {
-	return RowsTx[T, P]{Rows[T, P]{&tx.ReadTx, k}, tx}
+	return RowsTx[T, P]{Rows[T, P]{tx: &tx.ReadTx, kind: k}, tx}
 }
 
 // Get returns a row of the caller's own, and in an Update makes the transaction
@@ -72,6 +78,16 @@ func (r Rows[T, P]) read(parts []string, guarded bool) (P, error) {
 	if raw == nil {
 		return nil, fmt.Errorf("%s %s: %w", r.kind.table, KeyOf(parts...), ErrNotFound)
 	}
+	return r.trusted(key, raw)
+}
+
+// trusted decodes a row that somebody vouches for, if that is asked of it.
+func (r Rows[T, P]) trusted(key string, raw []byte) (P, error) {
+	if r.kind.witnessed && !r.unchecked {
+		if err := r.tx.vouched(key, raw); err != nil {
+			return nil, err
+		}
+	}
 	return r.kind.decode(key, raw)
 }
 
@@ -81,7 +97,7 @@ func (r Rows[T, P]) read(parts []string, guarded bool) (P, error) {
 func (r Rows[T, P]) List(parts ...string) iter.Seq2[Key, P] {
 	return func(yield func(Key, P) bool) {
 		for key, raw := range r.tx.scan(r.kind.table.prefix(parts)) {
-			row, err := r.kind.decode(key, raw)
+			row, err := r.trusted(key, raw)
 			if err != nil {
 				r.tx.fail(err)
 				continue
@@ -119,6 +135,9 @@ func (r RowsTx[T, P]) Put(row P, parts ...string) error {
 		return fmt.Errorf("%s %s: %w", r.kind.table, KeyOf(parts...), err)
 	}
 	r.tx.put(key, raw)
+	if r.kind.witnessed {
+		return r.tx.attest(key, raw)
+	}
 	return nil
 }
 
@@ -132,6 +151,9 @@ func (r RowsTx[T, P]) Delete(parts ...string) error {
 		return err
 	}
 	r.tx.delete(key)
+	if r.kind.witnessed {
+		return r.tx.attest(key, nil)
+	}
 	return nil
 }
 
@@ -223,7 +245,7 @@ func (k *kind[T, P]) key(parts []string) (string, error) {
 func (k *kind[T, P]) decode(key string, raw []byte) (P, error) {
 	row := P(new(T))
 	if err := proto.Unmarshal(raw, row); err != nil {
-		return nil, fmt.Errorf("the row %q cannot be read: %w", key, err)
+		return nil, fmt.Errorf("the row %q cannot be read: %w: %w", key, ErrAltered, err)
 	}
 	return row, nil
 }

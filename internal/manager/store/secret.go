@@ -2,9 +2,11 @@ package store
 
 import (
 	"fmt"
+	"slices"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store/storepb"
+	"github.com/cuemby/warren/internal/spec"
 )
 
 // Tables of secrets: what is said about them, and apart from it their sealed
@@ -16,8 +18,8 @@ const (
 
 var secrets = &objectKind[warrenv1.Secret, *warrenv1.Secret]{
 	noun: "secret",
-	kind: kind[warrenv1.Secret, *warrenv1.Secret]{table: TableSecrets, depth: 2, transient: func(s *warrenv1.Secret) {
-		s.UsedBy, s.Tasks = nil, nil
+	kind: kind[warrenv1.Secret, *warrenv1.Secret]{table: TableSecrets, depth: 2, witnessed: true, transient: func(s *warrenv1.Secret) {
+		s.UsedBy, s.Tasks, s.Altered = nil, nil, false
 	}},
 }
 
@@ -60,4 +62,22 @@ func (tx *ReadTx) SecretValues() Rows[storepb.SecretValue, *storepb.SecretValue]
 // SecretValues gives sealed values: <namespace>, <secret ID>, Version(number).
 func (tx *Tx) SecretValues() RowsTx[storepb.SecretValue, *storepb.SecretValue] {
 	return rowsTx(tx, secretValues)
+}
+
+// Whole checks a stored value against what the secret's record, which is vouched
+// for, says of that version: a file that was left out would not show otherwise.
+func Whole(secret *warrenv1.Secret, value *storepb.SecretValue) error {
+	version := spec.VersionOf(secret, value.GetVersion())
+	want := version.GetKeys()
+	if len(want) == 0 {
+		want = []string{""}
+	}
+	var have []string
+	for _, item := range value.GetItems() {
+		have = append(have, item.GetKey())
+	}
+	if version == nil || value.GetVersion() == 0 || !slices.Equal(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(have))) {
+		return fmt.Errorf("the value of secret %q: %w", secret.GetMeta().GetName(), ErrAltered)
+	}
+	return nil
 }

@@ -11,6 +11,8 @@ import (
 // Store gives typed access to the state of one engine.
 type Store struct {
 	engine Engine
+	// witness vouches for rows; nil when nobody does.
+	witness Witness
 
 	// turn lets a transaction that lost again and again go alone: everybody
 	// holds it for reading, who lost too often for writing.
@@ -59,7 +61,7 @@ func (s *Store) ViewStale(ctx context.Context, fn func(*ReadTx) error) error {
 		return err
 	}
 	defer snapshot.Close()
-	tx := &ReadTx{snapshot: snapshot}
+	tx := &ReadTx{snapshot: snapshot, witness: s.witness}
 	if err := fn(tx); err != nil {
 		return err
 	}
@@ -142,6 +144,7 @@ func (s *Store) run(ctx context.Context, fn func(*Tx) error) (*Tx, error) {
 	}
 	defer snapshot.Close()
 	tx := newTx(ctx, snapshot)
+	tx.witness = s.witness
 	if err := tx.replayed(); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,8 @@ type ReadTx struct {
 	guardOrder []string
 	// writes are the rows this transaction wrote; nil in a View.
 	writes *overlay
+	// witness is the store's.
+	witness Witness
 	// broken is the first row that could not be read in a scan.
 	broken error
 }

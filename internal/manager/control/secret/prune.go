@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,8 +28,13 @@ func prune(tx *store.Tx, secret *warrenv1.Secret, now time.Time) error {
 		return err
 	}
 	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(dropped), " ", ", "), "[]")
-	return tx.Events().Append(event(secret.GetMeta(), now, "pruned",
-		fmt.Sprintf("version %s: the newest %d are kept", numbers, spec.Keep(secret))))
+	m := secret.GetMeta()
+	return errors.Join(
+		tx.Events().Append(event(m, now, "pruned", fmt.Sprintf("version %s: the newest %d are kept", numbers, spec.Keep(secret)))),
+		tx.Audit().Append(&warrenv1.AuditRecord{
+			Time: timestamppb.New(now), Actor: "warren", Role: warrenv1.Role_ROLE_MANAGER, Action: "pruned",
+			Kind: spec.KindSecret, Namespace: m.GetNamespace(), Name: m.GetName(), Id: m.GetId(), Versions: dropped,
+		}))
 }
 
 func event(m *warrenv1.Meta, now time.Time, reason, message string) *warrenv1.Event {

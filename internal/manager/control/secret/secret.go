@@ -72,6 +72,10 @@ func (r *Reconciler) lookAt(ctx context.Context, secrets []store.Key) error {
 		busy = nil
 		for _, key := range secrets {
 			secret, err := tx.Secrets().Get(key.Parts()...)
+			if errors.Is(err, store.ErrAltered) {
+				r.log.Error("a secret is not used: its record was altered in the database", "secret", key.ID(), "namespace", key.Namespace())
+				continue
+			}
 			if unlessNotFound(err) != nil {
 				return err
 			}
