@@ -189,7 +189,10 @@ func reportOfNode(tx *store.Tx) error {
 		if err != nil {
 			return err
 		}
-		st.State = warrenv1.TaskState_TASK_STATE_RUNNING
+		st.State, st.Secrets = warrenv1.TaskState_TASK_STATE_RUNNING, nil
+		for _, pin := range t.GetSecrets() {
+			st.Secrets = append(st.Secrets, &warrenv1.SecretInPlace{SecretId: pin.GetSecretId(), Version: pin.GetVersion()})
+		}
 		if t.GetDesired() == warrenv1.DesiredState_DESIRED_STATE_STOPPED {
 			st.State = warrenv1.TaskState_TASK_STATE_STOPPED
 		}
