@@ -103,8 +103,8 @@ func TestWhatANewVersionDoesIsTheServicesChoice(t *testing.T) {
 	// The program may be killed at any time: what follows is done in the end.
 	n.end(syscall.SIGKILL)
 	n.start()
-	n.run("secret", "update", "key", "--from-literal", "a=three", "--from-literal", "b=four")
-	n.reads("live-task-1", "pg/key/b", "four")
+	n.run("secret", "update", "key", "--from-literal", "a=three", "--from-literal", "b=canary-of-the-third-version")
+	n.reads("live-task-1", "pg/key/b", "canary-of-the-third-version")
 	n.reads("again-task-1", "key/a", "three")
 	n.reads("again-task-2", "key/a", "three")
 	n.eventually("it was told each time", func() error {
@@ -116,6 +116,7 @@ func TestWhatANewVersionDoesIsTheServicesChoice(t *testing.T) {
 	if after := n.running("live", 1)[0]; after.ID != live.ID || after.Restarts != 0 {
 		t.Error("the task that follows was replaced or restarted")
 	}
+	n.scanForCanary("canary-of-the-third-version")
 }
 
 func TestSecretsVanishOnceTheTaskIsHealthy(t *testing.T) {
