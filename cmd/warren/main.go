@@ -21,7 +21,7 @@ func main() {
 	// Secrets pass through this process, whatever it was started for. Where
 	// the kernel refuses, the memory that holds them is still left out.
 	_ = seal.NoDumps()
-	os.Exit(cli.Main(cli.Hooks{Init: initialise, Start: start, JoinManager: joinManager, Worker: startWorker, Ctr: runCtr}))
+	os.Exit(cli.Main(cli.Hooks{Init: initialise, Start: start, JoinManager: joinManager, Worker: startWorker, Leave: leave, Ctr: runCtr}))
 }
 
 func initialise(ctx context.Context, o cli.NodeOptions) error {
@@ -56,4 +56,9 @@ func startWorker(ctx context.Context, o cli.NodeOptions, token string) error {
 
 func joinManager(ctx context.Context, o cli.NodeOptions, token string) error {
 	return node.JoinManager(ctx, node.Options(o), token)
+}
+
+func leave(ctx context.Context, o cli.NodeOptions, force bool) (cli.Departure, error) {
+	d, err := node.Leave(ctx, node.Options(o), force)
+	return cli.Departure(d), err
 }

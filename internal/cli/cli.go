@@ -38,6 +38,8 @@ type Hooks struct {
 	JoinManager nodeflags.Join
 	// Worker runs a worker until ctx ends; the token lets it join first.
 	Worker nodeflags.Join
+	// Leave takes this machine's node out of its cluster.
+	Leave func(ctx context.Context, o NodeOptions, force bool) (Departure, error)
 	// Ctr runs containerd's own client, with these arguments, against the
 	// containerd of this machine's node; there is no such verb when nil.
 	Ctr func(args []string) error
@@ -68,6 +70,7 @@ func New(h Hooks) *cobra.Command {
 		manager.New(s, h.Start, h.JoinManager),
 		worker.New(s, h.Worker),
 		newInit(s),
+		newLeave(s, h.Leave),
 		newExec(s),
 		newEvents(s),
 		newAudit(s),

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/pki"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
@@ -38,6 +39,9 @@ type Options struct {
 	// Home is the directory whose .warren has the caller's certificates; the
 	// caller's own when empty. It is not read for a Unix socket.
 	Home string
+	// As is the certificate of a node that speaks for itself, instead of one of
+	// a person's in Home.
+	As *pki.CertificateSource
 	// Patience is for how long a call is repeated while the manager, once
 	// reached, does not answer; 5 s when zero.
 	Patience time.Duration
@@ -193,6 +197,9 @@ func ready(ctx context.Context, conn *grpc.ClientConn) error {
 func transport(a address, o Options) (credentials.TransportCredentials, error) {
 	if a.network == "unix" {
 		return insecure.NewCredentials(), nil
+	}
+	if o.As != nil {
+		return credentials.NewTLS(pki.ClientTLS(o.As)), nil
 	}
 	return certificate(a, o.Home)
 }

@@ -18,7 +18,7 @@ const (
 
 // issueNodeCertificate gives this node a new certificate and keeps it on disk.
 func issueNodeCertificate(p *prepared, v *vault.Vault, now time.Time) error {
-	id := pki.Identity{ClusterID: p.settings.ClusterID, Roles: nodeRoles(p.settings), Name: p.settings.NodeID}
+	id := pki.Identity{ClusterID: p.settings.ClusterID, Roles: nodeRoles(p.present()), Name: p.settings.NodeID}
 	bundle, err := v.IssueBundle(id, now, nodeCertificateTTL)
 	if err != nil {
 		return err
@@ -86,8 +86,8 @@ func (p *prepared) useCertificate(v *vault.Vault) error {
 	return p.use(c)
 }
 
-// renew replaces the certificate in time, for as long as the node runs.
-func (p *prepared) renew(ctx context.Context, v *vault.Vault) error {
+// renewOwn replaces the certificate in time, for as long as the node runs.
+func (p *prepared) renewOwn(ctx context.Context, v *vault.Vault) error {
 	tick := time.NewTicker(renewalCheck)
 	defer tick.Stop()
 	source := p.identity.wait(ctx)

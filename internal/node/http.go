@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -21,13 +20,13 @@ type readiness struct {
 	sealed atomic.Pointer[func() bool]
 }
 
-func (r *readiness) ready(s Settings) (bool, string) {
+func (r *readiness) ready(manager, worker bool) (bool, string) {
 	switch {
-	case s.Manager && !r.manager.Load():
+	case manager && !r.manager.Load():
 		return false, "the manager is starting"
-	case s.Manager && (*r.sealed.Load())():
+	case manager && (*r.sealed.Load())():
 		return false, "the manager is sealed: warren cluster unlock"
-	case s.Worker && !r.worker.Load():
+	case worker && !r.worker.Load():
 		return false, "the worker has no session with a manager"
 	}
 	return true, "ready"
@@ -35,11 +34,11 @@ func (r *readiness) ready(s Settings) (bool, string) {
 
 // serveHTTP answers /health (the process lives), /ready (it does its work) and
 // /metrics until ctx ends.
-func serveHTTP(ctx context.Context, l net.Listener, s Settings, r *readiness, registry *prometheus.Registry) error {
+func (p *prepared) serveHTTP(ctx context.Context, r *readiness, registry *prometheus.Registry) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
-		ok, why := r.ready(s)
+		ok, why := r.ready(p.isManager(), p.settings.Worker)
 		if !ok {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
@@ -49,7 +48,7 @@ func serveHTTP(ctx context.Context, l net.Listener, s Settings, r *readiness, re
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(p.http); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

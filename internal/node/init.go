@@ -156,8 +156,11 @@ func nodeRoles(s Settings) []warrenv1.Role {
 }
 
 func roleWords(s Settings) string {
-	if s.Worker {
+	switch {
+	case s.Manager && s.Worker:
 		return "manager and worker"
+	case s.Worker:
+		return "worker"
 	}
 	return "manager"
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -128,24 +127,4 @@ func parseToken(text string) (pki.Token, error) {
 			WithHint("warren cluster join-token worker, on a machine of the cluster, makes a new one")
 	}
 	return t, nil
-}
-
-// managers are the addresses to ask, in order.
-func (p *prepared) managers() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.settings.Managers)
-}
-
-// learned takes over what a manager said of where managers are.
-func (p *prepared) learned(managers []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if slices.Equal(p.settings.Managers, managers) {
-		return
-	}
-	p.settings.Managers = managers
-	if err := p.settings.save(p.layout); err != nil {
-		p.log.Warn("the managers' addresses were not written down", "error", err)
-	}
 }

@@ -19,21 +19,22 @@ func JoinManager(ctx context.Context, o Options, token string) error {
 	switch {
 	case p.initialised && !p.settings.Manager:
 		return spec.Problemf(spec.Exists, "node", p.settings.NodeName, "this node is a worker of cluster %s", p.settings.ClusterID).
-			WithHint("warren node remove %s, on a manager, takes it out of there", p.settings.NodeName)
+			WithHint("warren node promote %s, on a manager, makes it one too", p.settings.NodeName)
 	case token == "" && !p.initialised:
 		return spec.Problemf(spec.Invalid, "node", "", "there is no token to join with").
 			WithHint("sudo warren manager join --token TOKEN --manager HOST:PORT, with a token of: warren cluster join-token manager")
+	}
+	if p.initialised {
+		if err := p.sameCluster(token); err != nil {
+			return err
+		}
+		return p.resume(ctx)
 	}
 	// First, so that a taken address is told before anybody was let in.
 	if err := p.listen(); err != nil {
 		return err
 	}
-	if p.initialised {
-		err = p.sameCluster(token)
-	} else {
-		err = p.joinAsManager(ctx, token)
-	}
-	if err != nil {
+	if err := p.joinAsManager(ctx, token); err != nil {
 		return err
 	}
 	return p.runManager(ctx)

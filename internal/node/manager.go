@@ -100,8 +100,9 @@ func (m *manager) run(ctx context.Context, ready *readiness) error {
 	g.Go(func() error { return m.keeper.Run(ctx) })
 	g.Go(func() error { return m.certify(ctx) })
 	g.Go(func() error { return m.handOnWhileSealed(ctx) })
-	g.Go(func() error { return m.renew(ctx, m.vault) })
+	g.Go(func() error { return m.renewOwn(ctx, m.vault) })
 	g.Go(func() error { return m.server.Run(ctx) })
+	g.Go(func() error { return m.untilRetired(ctx) })
 	g.Go(func() error { return m.server.GuardRaft(ctx, func() { m.port.Watch(m.mayRaft(ctx)) }) })
 	g.Go(func() error { return m.state.consensus.WhileLeading(ctx, m.lead) })
 	sealed := m.vault.Sealed

@@ -27,17 +27,7 @@ func Start(ctx context.Context, o Options) error {
 		return spec.Problemf(spec.Refused, "node", "", "%s is not initialised", p.layout.Data).
 			WithHint("sudo warren cluster init --data-dir %s", p.layout.Data)
 	}
-	if !p.settings.Manager {
-		return spec.Problemf(spec.Refused, "node", p.settings.NodeName, "this node is a worker of cluster %s", p.settings.ClusterID).
-			WithHint("sudo warren worker start --data-dir %s", p.layout.Data)
-	}
-	if err := p.listen(); err != nil {
-		return err
-	}
-	if err := clearInitMark(p.layout); err != nil {
-		return err
-	}
-	return p.runManager(ctx)
+	return p.resume(ctx)
 }
 
 // runManager runs a manager with the state and keys that it has, or gets from
@@ -48,8 +38,12 @@ func (p *prepared) runManager(ctx context.Context) error {
 			return err
 		}
 	} // else this manager issues itself one, once it is unlocked
-	return p.run(ctx, func() (*state, error) { return openState(p) })
+	return p.run(ctx, p.openState)
 }
+
+// openState opens the state on this node's disk; it may have to come from the
+// others first.
+func (p *prepared) openState() (*state, error) { return openState(p) }
 
 // clearInitMark removes the mark of an init that was killed after its last
 // step.
@@ -77,7 +71,8 @@ type prepared struct {
 	// port serves the API and Raft on tcp.
 	port *peer.Port
 
-	mu sync.Mutex // of settings.Managers, which change while the node runs
+	mu       sync.Mutex // of settings.Manager and .Managers, and of standing
+	standing standing
 }
 
 // prepare reads what is there and takes the lock; it changes no state.
@@ -90,7 +85,7 @@ func prepare(o Options, command string) (_ *prepared, err error) {
 	if err != nil {
 		return nil, invalid(err)
 	}
-	p := &prepared{options: o, log: log, identity: newIdentity()}
+	p := &prepared{options: o, log: log, identity: newIdentity(), standing: standing{changed: make(chan struct{})}}
 	if err := seal.CheckLock(); err != nil {
 		log.Warn("secrets may be swapped out while they are handled", "error", err)
 	}
@@ -123,10 +118,16 @@ func invalid(err error) error { return spec.Problemf(spec.Invalid, "node", "", "
 
 // listen takes every address first, so that a taken one leaves nothing behind.
 func (p *prepared) listen() (err error) {
-	if p.tcp, err = listenTCP(p.settings.ListenAddr, "--listen-addr"); err != nil {
+	if err := p.listenAPI(); err != nil {
 		return err
 	}
-	if p.http, err = listenTCP(p.settings.MetricsAddr, "--metrics-addr"); err != nil {
+	p.http, err = listenTCP(p.settings.MetricsAddr, "--metrics-addr")
+	return err
+}
+
+// listenAPI takes the addresses of a manager.
+func (p *prepared) listenAPI() (err error) {
+	if p.tcp, err = listenTCP(p.settings.ListenAddr, "--listen-addr"); err != nil {
 		return err
 	}
 	// The lock says that no other warren serves this socket.
@@ -139,8 +140,28 @@ func (p *prepared) listen() (err error) {
 	if err := os.Chmod(p.layout.socket(), 0o600); err != nil {
 		return err
 	}
+	p.identity.mu.Lock()
+	defer p.identity.mu.Unlock()
 	p.port = peer.NewPort(p.tcp, p.log.With("room", "peer"))
+	if p.identity.source != nil {
+		p.port.Use(p.identity.source)
+	}
 	return nil
+}
+
+// closeAPI lets go of the addresses of a manager.
+func (p *prepared) closeAPI() {
+	p.identity.mu.Lock()
+	defer p.identity.mu.Unlock()
+	if p.port != nil {
+		p.port.Close()
+	}
+	for _, l := range []net.Listener{p.tcp, p.unix} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	p.port, p.tcp, p.unix = nil, nil, nil
 }
 
 func listenTCP(address, flag string) (net.Listener, error) {
@@ -156,13 +177,9 @@ func listenTCP(address, flag string) (net.Listener, error) {
 }
 
 func (p *prepared) close() {
-	if p.port != nil {
-		p.port.Close()
-	}
-	for _, l := range []net.Listener{p.tcp, p.unix, p.http} {
-		if l != nil {
-			l.Close()
-		}
+	p.closeAPI()
+	if p.http != nil {
+		p.http.Close()
 	}
 	if p.lock != nil {
 		p.lock.Close()

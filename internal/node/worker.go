@@ -113,16 +113,16 @@ func (w *worker) close() error {
 	return errors.Join(errs...)
 }
 
-// dialer calls the managers in turn, with this node's certificate. A node that
-// is a manager itself asks that one, over TCP like any other.
+// dialer calls the managers in turn, with this node's certificate.
 func (p *prepared) dialer(source *pki.CertificateSource) agent.Dialer {
 	attempts := 0
 	return func(context.Context) (*grpc.ClientConn, error) {
-		address := reachable(p.settings.ListenAddr)
-		if managers := p.managers(); !p.settings.Manager && len(managers) > 0 {
-			address = managers[attempts%len(managers)]
-			attempts++
+		list := p.candidates()
+		if len(list) == 0 {
+			return nil, errors.New("it is not known where a manager is")
 		}
+		address := list[attempts%len(list)]
+		attempts++
 		return grpc.NewClient("passthrough:///"+address,
 			grpc.WithTransportCredentials(credentials.NewTLS(pki.ClientTLS(source))),
 			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: idlePing, Timeout: pingTimeout, PermitWithoutStream: true}),

@@ -289,6 +289,7 @@ type ManagerMessage struct {
 	//	*ManagerMessage_Assignments
 	//	*ManagerMessage_Acknowledge
 	//	*ManagerMessage_OpenStream
+	//	*ManagerMessage_Standing
 	Message       isManagerMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -367,6 +368,15 @@ func (x *ManagerMessage) GetOpenStream() *OpenStream {
 	return nil
 }
 
+func (x *ManagerMessage) GetStanding() *Standing {
+	if x != nil {
+		if x, ok := x.Message.(*ManagerMessage_Standing); ok {
+			return x.Standing
+		}
+	}
+	return nil
+}
+
 type isManagerMessage_Message interface {
 	isManagerMessage_Message()
 }
@@ -387,6 +397,11 @@ type ManagerMessage_OpenStream struct {
 	OpenStream *OpenStream `protobuf:"bytes,4,opt,name=open_stream,json=openStream,proto3,oneof"`
 }
 
+type ManagerMessage_Standing struct {
+	// Sent when it has changed.
+	Standing *Standing `protobuf:"bytes,5,opt,name=standing,proto3,oneof"`
+}
+
 func (*ManagerMessage_Welcome) isManagerMessage_Message() {}
 
 func (*ManagerMessage_Assignments) isManagerMessage_Message() {}
@@ -395,20 +410,75 @@ func (*ManagerMessage_Acknowledge) isManagerMessage_Message() {}
 
 func (*ManagerMessage_OpenStream) isManagerMessage_Message() {}
 
+func (*ManagerMessage_Standing) isManagerMessage_Message() {}
+
+// Standing is what the cluster says of the worker's node.
+type Standing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Roles []Role                 `protobuf:"varint,1,rep,packed,name=roles,proto3,enum=warren.v1.Role" json:"roles,omitempty"`
+	// host:port of every manager, to remember where to ask next time.
+	Managers      []string `protobuf:"bytes,2,rep,name=managers,proto3" json:"managers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Standing) Reset() {
+	*x = Standing{}
+	mi := &file_warren_v1_dispatch_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Standing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Standing) ProtoMessage() {}
+
+func (x *Standing) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_dispatch_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Standing.ProtoReflect.Descriptor instead.
+func (*Standing) Descriptor() ([]byte, []int) {
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Standing) GetRoles() []Role {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *Standing) GetManagers() []string {
+	if x != nil {
+		return x.Managers
+	}
+	return nil
+}
+
 type Welcome struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	NodeId          string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	ClusterId       string                 `protobuf:"bytes,2,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
 	HeartbeatPeriod *durationpb.Duration   `protobuf:"bytes,3,opt,name=heartbeat_period,json=heartbeatPeriod,proto3" json:"heartbeat_period,omitempty"`
-	// host:port of every manager, to remember where to ask next time.
-	Managers      []string `protobuf:"bytes,4,rep,name=managers,proto3" json:"managers,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Standing        *Standing              `protobuf:"bytes,4,opt,name=standing,proto3" json:"standing,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[5]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -420,7 +490,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[5]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -433,7 +503,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{5}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Welcome) GetNodeId() string {
@@ -457,9 +527,9 @@ func (x *Welcome) GetHeartbeatPeriod() *durationpb.Duration {
 	return nil
 }
 
-func (x *Welcome) GetManagers() []string {
+func (x *Welcome) GetStanding() *Standing {
 	if x != nil {
-		return x.Managers
+		return x.Standing
 	}
 	return nil
 }
@@ -473,7 +543,7 @@ type Acknowledge struct {
 
 func (x *Acknowledge) Reset() {
 	*x = Acknowledge{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[6]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +555,7 @@ func (x *Acknowledge) String() string {
 func (*Acknowledge) ProtoMessage() {}
 
 func (x *Acknowledge) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[6]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -498,7 +568,7 @@ func (x *Acknowledge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Acknowledge.ProtoReflect.Descriptor instead.
 func (*Acknowledge) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{6}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Acknowledge) GetSequence() uint64 {
@@ -524,7 +594,7 @@ type Assignments struct {
 
 func (x *Assignments) Reset() {
 	*x = Assignments{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[7]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -536,7 +606,7 @@ func (x *Assignments) String() string {
 func (*Assignments) ProtoMessage() {}
 
 func (x *Assignments) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[7]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -549,7 +619,7 @@ func (x *Assignments) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignments.ProtoReflect.Descriptor instead.
 func (*Assignments) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{7}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Assignments) GetFull() bool {
@@ -613,7 +683,7 @@ type OpenStream struct {
 
 func (x *OpenStream) Reset() {
 	*x = OpenStream{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[8]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +695,7 @@ func (x *OpenStream) String() string {
 func (*OpenStream) ProtoMessage() {}
 
 func (x *OpenStream) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[8]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +708,7 @@ func (x *OpenStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenStream.ProtoReflect.Descriptor instead.
 func (*OpenStream) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{8}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OpenStream) GetId() string {
@@ -745,7 +815,7 @@ type OpenLogs struct {
 
 func (x *OpenLogs) Reset() {
 	*x = OpenLogs{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[9]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +827,7 @@ func (x *OpenLogs) String() string {
 func (*OpenLogs) ProtoMessage() {}
 
 func (x *OpenLogs) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[9]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +840,7 @@ func (x *OpenLogs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLogs.ProtoReflect.Descriptor instead.
 func (*OpenLogs) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{9}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OpenLogs) GetTaskId() string {
@@ -802,7 +872,7 @@ type OpenImageLoad struct {
 
 func (x *OpenImageLoad) Reset() {
 	*x = OpenImageLoad{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[10]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +884,7 @@ func (x *OpenImageLoad) String() string {
 func (*OpenImageLoad) ProtoMessage() {}
 
 func (x *OpenImageLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[10]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +897,7 @@ func (x *OpenImageLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenImageLoad.ProtoReflect.Descriptor instead.
 func (*OpenImageLoad) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{10}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{11}
 }
 
 type OpenImageList struct {
@@ -838,7 +908,7 @@ type OpenImageList struct {
 
 func (x *OpenImageList) Reset() {
 	*x = OpenImageList{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[11]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +920,7 @@ func (x *OpenImageList) String() string {
 func (*OpenImageList) ProtoMessage() {}
 
 func (x *OpenImageList) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[11]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +933,7 @@ func (x *OpenImageList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenImageList.ProtoReflect.Descriptor instead.
 func (*OpenImageList) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{11}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{12}
 }
 
 // OpenUsage asks for a NodeUsage per interval: one, or until the stream ends.
@@ -877,7 +947,7 @@ type OpenUsage struct {
 
 func (x *OpenUsage) Reset() {
 	*x = OpenUsage{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[12]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +959,7 @@ func (x *OpenUsage) String() string {
 func (*OpenUsage) ProtoMessage() {}
 
 func (x *OpenUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[12]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +972,7 @@ func (x *OpenUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenUsage.ProtoReflect.Descriptor instead.
 func (*OpenUsage) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{12}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OpenUsage) GetInterval() *durationpb.Duration {
@@ -933,7 +1003,7 @@ type ManagerFrame struct {
 
 func (x *ManagerFrame) Reset() {
 	*x = ManagerFrame{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[13]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1015,7 @@ func (x *ManagerFrame) String() string {
 func (*ManagerFrame) ProtoMessage() {}
 
 func (x *ManagerFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[13]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1028,7 @@ func (x *ManagerFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ManagerFrame.ProtoReflect.Descriptor instead.
 func (*ManagerFrame) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{13}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ManagerFrame) GetFrame() isManagerFrame_Frame {
@@ -1021,7 +1091,7 @@ type WorkerFrame struct {
 
 func (x *WorkerFrame) Reset() {
 	*x = WorkerFrame{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[14]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1103,7 @@ func (x *WorkerFrame) String() string {
 func (*WorkerFrame) ProtoMessage() {}
 
 func (x *WorkerFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[14]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1116,7 @@ func (x *WorkerFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerFrame.ProtoReflect.Descriptor instead.
 func (*WorkerFrame) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{14}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WorkerFrame) GetFrame() isWorkerFrame_Frame {
@@ -1163,7 +1233,7 @@ type StreamError struct {
 
 func (x *StreamError) Reset() {
 	*x = StreamError{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[15]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1245,7 @@ func (x *StreamError) String() string {
 func (*StreamError) ProtoMessage() {}
 
 func (x *StreamError) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[15]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1258,7 @@ func (x *StreamError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamError.ProtoReflect.Descriptor instead.
 func (*StreamError) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{15}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StreamError) GetCode() int32 {
@@ -1218,7 +1288,7 @@ type FetchSecretsRequest struct {
 
 func (x *FetchSecretsRequest) Reset() {
 	*x = FetchSecretsRequest{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[16]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1230,7 +1300,7 @@ func (x *FetchSecretsRequest) String() string {
 func (*FetchSecretsRequest) ProtoMessage() {}
 
 func (x *FetchSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[16]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1243,7 +1313,7 @@ func (x *FetchSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchSecretsRequest.ProtoReflect.Descriptor instead.
 func (*FetchSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{16}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FetchSecretsRequest) GetTaskId() string {
@@ -1278,7 +1348,7 @@ type FetchedSecret struct {
 
 func (x *FetchedSecret) Reset() {
 	*x = FetchedSecret{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[17]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1360,7 @@ func (x *FetchedSecret) String() string {
 func (*FetchedSecret) ProtoMessage() {}
 
 func (x *FetchedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[17]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1373,7 @@ func (x *FetchedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchedSecret.ProtoReflect.Descriptor instead.
 func (*FetchedSecret) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{17}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FetchedSecret) GetSecretId() string {
@@ -1337,7 +1407,7 @@ type FetchRegistryRequest struct {
 
 func (x *FetchRegistryRequest) Reset() {
 	*x = FetchRegistryRequest{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[18]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +1419,7 @@ func (x *FetchRegistryRequest) String() string {
 func (*FetchRegistryRequest) ProtoMessage() {}
 
 func (x *FetchRegistryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[18]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1362,7 +1432,7 @@ func (x *FetchRegistryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRegistryRequest.ProtoReflect.Descriptor instead.
 func (*FetchRegistryRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{18}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FetchRegistryRequest) GetTaskId() string {
@@ -1393,7 +1463,7 @@ type FetchRegistryResponse struct {
 
 func (x *FetchRegistryResponse) Reset() {
 	*x = FetchRegistryResponse{}
-	mi := &file_warren_v1_dispatch_proto_msgTypes[19]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1475,7 @@ func (x *FetchRegistryResponse) String() string {
 func (*FetchRegistryResponse) ProtoMessage() {}
 
 func (x *FetchRegistryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_dispatch_proto_msgTypes[19]
+	mi := &file_warren_v1_dispatch_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1488,7 @@ func (x *FetchRegistryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRegistryResponse.ProtoReflect.Descriptor instead.
 func (*FetchRegistryResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{19}
+	return file_warren_v1_dispatch_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FetchRegistryResponse) GetRegistry() *Registry {
@@ -1460,20 +1530,24 @@ const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12+\n" +
 	"\x05tasks\x18\x02 \x03(\v2\x15.warren.v1.TaskStatusR\x05tasks\x121\n" +
 	"\avolumes\x18\x03 \x03(\v2\x17.warren.v1.VolumeStatusR\avolumes\x12(\n" +
-	"\x06events\x18\x04 \x03(\v2\x10.warren.v1.EventR\x06events\"\xfd\x01\n" +
+	"\x06events\x18\x04 \x03(\v2\x10.warren.v1.EventR\x06events\"\xb0\x02\n" +
 	"\x0eManagerMessage\x12.\n" +
 	"\awelcome\x18\x01 \x01(\v2\x12.warren.v1.WelcomeH\x00R\awelcome\x12:\n" +
 	"\vassignments\x18\x02 \x01(\v2\x16.warren.v1.AssignmentsH\x00R\vassignments\x12:\n" +
 	"\vacknowledge\x18\x03 \x01(\v2\x16.warren.v1.AcknowledgeH\x00R\vacknowledge\x128\n" +
 	"\vopen_stream\x18\x04 \x01(\v2\x15.warren.v1.OpenStreamH\x00R\n" +
-	"openStreamB\t\n" +
-	"\amessage\"\xa3\x01\n" +
+	"openStream\x121\n" +
+	"\bstanding\x18\x05 \x01(\v2\x13.warren.v1.StandingH\x00R\bstandingB\t\n" +
+	"\amessage\"M\n" +
+	"\bStanding\x12%\n" +
+	"\x05roles\x18\x01 \x03(\x0e2\x0f.warren.v1.RoleR\x05roles\x12\x1a\n" +
+	"\bmanagers\x18\x02 \x03(\tR\bmanagers\"\xb8\x01\n" +
 	"\aWelcome\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12D\n" +
-	"\x10heartbeat_period\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0fheartbeatPeriod\x12\x1a\n" +
-	"\bmanagers\x18\x04 \x03(\tR\bmanagers\")\n" +
+	"\x10heartbeat_period\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0fheartbeatPeriod\x12/\n" +
+	"\bstanding\x18\x04 \x01(\v2\x13.warren.v1.StandingR\bstanding\")\n" +
 	"\vAcknowledge\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\"\xd7\x01\n" +
 	"\vAssignments\x12\x12\n" +
@@ -1559,87 +1633,92 @@ func file_warren_v1_dispatch_proto_rawDescGZIP() []byte {
 	return file_warren_v1_dispatch_proto_rawDescData
 }
 
-var file_warren_v1_dispatch_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_warren_v1_dispatch_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_warren_v1_dispatch_proto_goTypes = []any{
 	(*WorkerMessage)(nil),         // 0: warren.v1.WorkerMessage
 	(*Hello)(nil),                 // 1: warren.v1.Hello
 	(*Heartbeat)(nil),             // 2: warren.v1.Heartbeat
 	(*Report)(nil),                // 3: warren.v1.Report
 	(*ManagerMessage)(nil),        // 4: warren.v1.ManagerMessage
-	(*Welcome)(nil),               // 5: warren.v1.Welcome
-	(*Acknowledge)(nil),           // 6: warren.v1.Acknowledge
-	(*Assignments)(nil),           // 7: warren.v1.Assignments
-	(*OpenStream)(nil),            // 8: warren.v1.OpenStream
-	(*OpenLogs)(nil),              // 9: warren.v1.OpenLogs
-	(*OpenImageLoad)(nil),         // 10: warren.v1.OpenImageLoad
-	(*OpenImageList)(nil),         // 11: warren.v1.OpenImageList
-	(*OpenUsage)(nil),             // 12: warren.v1.OpenUsage
-	(*ManagerFrame)(nil),          // 13: warren.v1.ManagerFrame
-	(*WorkerFrame)(nil),           // 14: warren.v1.WorkerFrame
-	(*StreamError)(nil),           // 15: warren.v1.StreamError
-	(*FetchSecretsRequest)(nil),   // 16: warren.v1.FetchSecretsRequest
-	(*FetchedSecret)(nil),         // 17: warren.v1.FetchedSecret
-	(*FetchRegistryRequest)(nil),  // 18: warren.v1.FetchRegistryRequest
-	(*FetchRegistryResponse)(nil), // 19: warren.v1.FetchRegistryResponse
-	(*NodeDescription)(nil),       // 20: warren.v1.NodeDescription
-	(*TaskStatus)(nil),            // 21: warren.v1.TaskStatus
-	(*VolumeStatus)(nil),          // 22: warren.v1.VolumeStatus
-	(*Event)(nil),                 // 23: warren.v1.Event
-	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
-	(*Task)(nil),                  // 25: warren.v1.Task
-	(*Volume)(nil),                // 26: warren.v1.Volume
-	(*ExecStart)(nil),             // 27: warren.v1.ExecStart
-	(*ExecInput)(nil),             // 28: warren.v1.ExecInput
-	(*ExecOutput)(nil),            // 29: warren.v1.ExecOutput
-	(*LogEntry)(nil),              // 30: warren.v1.LogEntry
-	(*ListImagesResponse)(nil),    // 31: warren.v1.ListImagesResponse
-	(*NodeUsage)(nil),             // 32: warren.v1.NodeUsage
-	(*SealedItem)(nil),            // 33: warren.v1.SealedItem
-	(*Registry)(nil),              // 34: warren.v1.Registry
+	(*Standing)(nil),              // 5: warren.v1.Standing
+	(*Welcome)(nil),               // 6: warren.v1.Welcome
+	(*Acknowledge)(nil),           // 7: warren.v1.Acknowledge
+	(*Assignments)(nil),           // 8: warren.v1.Assignments
+	(*OpenStream)(nil),            // 9: warren.v1.OpenStream
+	(*OpenLogs)(nil),              // 10: warren.v1.OpenLogs
+	(*OpenImageLoad)(nil),         // 11: warren.v1.OpenImageLoad
+	(*OpenImageList)(nil),         // 12: warren.v1.OpenImageList
+	(*OpenUsage)(nil),             // 13: warren.v1.OpenUsage
+	(*ManagerFrame)(nil),          // 14: warren.v1.ManagerFrame
+	(*WorkerFrame)(nil),           // 15: warren.v1.WorkerFrame
+	(*StreamError)(nil),           // 16: warren.v1.StreamError
+	(*FetchSecretsRequest)(nil),   // 17: warren.v1.FetchSecretsRequest
+	(*FetchedSecret)(nil),         // 18: warren.v1.FetchedSecret
+	(*FetchRegistryRequest)(nil),  // 19: warren.v1.FetchRegistryRequest
+	(*FetchRegistryResponse)(nil), // 20: warren.v1.FetchRegistryResponse
+	(*NodeDescription)(nil),       // 21: warren.v1.NodeDescription
+	(*TaskStatus)(nil),            // 22: warren.v1.TaskStatus
+	(*VolumeStatus)(nil),          // 23: warren.v1.VolumeStatus
+	(*Event)(nil),                 // 24: warren.v1.Event
+	(Role)(0),                     // 25: warren.v1.Role
+	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
+	(*Task)(nil),                  // 27: warren.v1.Task
+	(*Volume)(nil),                // 28: warren.v1.Volume
+	(*ExecStart)(nil),             // 29: warren.v1.ExecStart
+	(*ExecInput)(nil),             // 30: warren.v1.ExecInput
+	(*ExecOutput)(nil),            // 31: warren.v1.ExecOutput
+	(*LogEntry)(nil),              // 32: warren.v1.LogEntry
+	(*ListImagesResponse)(nil),    // 33: warren.v1.ListImagesResponse
+	(*NodeUsage)(nil),             // 34: warren.v1.NodeUsage
+	(*SealedItem)(nil),            // 35: warren.v1.SealedItem
+	(*Registry)(nil),              // 36: warren.v1.Registry
 }
 var file_warren_v1_dispatch_proto_depIdxs = []int32{
 	1,  // 0: warren.v1.WorkerMessage.hello:type_name -> warren.v1.Hello
 	2,  // 1: warren.v1.WorkerMessage.heartbeat:type_name -> warren.v1.Heartbeat
 	3,  // 2: warren.v1.WorkerMessage.report:type_name -> warren.v1.Report
-	20, // 3: warren.v1.Hello.node:type_name -> warren.v1.NodeDescription
-	21, // 4: warren.v1.Report.tasks:type_name -> warren.v1.TaskStatus
-	22, // 5: warren.v1.Report.volumes:type_name -> warren.v1.VolumeStatus
-	23, // 6: warren.v1.Report.events:type_name -> warren.v1.Event
-	5,  // 7: warren.v1.ManagerMessage.welcome:type_name -> warren.v1.Welcome
-	7,  // 8: warren.v1.ManagerMessage.assignments:type_name -> warren.v1.Assignments
-	6,  // 9: warren.v1.ManagerMessage.acknowledge:type_name -> warren.v1.Acknowledge
-	8,  // 10: warren.v1.ManagerMessage.open_stream:type_name -> warren.v1.OpenStream
-	24, // 11: warren.v1.Welcome.heartbeat_period:type_name -> google.protobuf.Duration
-	25, // 12: warren.v1.Assignments.tasks:type_name -> warren.v1.Task
-	26, // 13: warren.v1.Assignments.volumes:type_name -> warren.v1.Volume
-	27, // 14: warren.v1.OpenStream.exec:type_name -> warren.v1.ExecStart
-	9,  // 15: warren.v1.OpenStream.logs:type_name -> warren.v1.OpenLogs
-	10, // 16: warren.v1.OpenStream.image_load:type_name -> warren.v1.OpenImageLoad
-	11, // 17: warren.v1.OpenStream.image_list:type_name -> warren.v1.OpenImageList
-	12, // 18: warren.v1.OpenStream.usage:type_name -> warren.v1.OpenUsage
-	24, // 19: warren.v1.OpenUsage.interval:type_name -> google.protobuf.Duration
-	28, // 20: warren.v1.ManagerFrame.exec:type_name -> warren.v1.ExecInput
-	29, // 21: warren.v1.WorkerFrame.exec:type_name -> warren.v1.ExecOutput
-	30, // 22: warren.v1.WorkerFrame.log:type_name -> warren.v1.LogEntry
-	31, // 23: warren.v1.WorkerFrame.images:type_name -> warren.v1.ListImagesResponse
-	15, // 24: warren.v1.WorkerFrame.error:type_name -> warren.v1.StreamError
-	32, // 25: warren.v1.WorkerFrame.usage:type_name -> warren.v1.NodeUsage
-	33, // 26: warren.v1.FetchedSecret.items:type_name -> warren.v1.SealedItem
-	34, // 27: warren.v1.FetchRegistryResponse.registry:type_name -> warren.v1.Registry
-	33, // 28: warren.v1.FetchRegistryResponse.password:type_name -> warren.v1.SealedItem
-	0,  // 29: warren.v1.Dispatcher.Session:input_type -> warren.v1.WorkerMessage
-	16, // 30: warren.v1.Dispatcher.FetchSecrets:input_type -> warren.v1.FetchSecretsRequest
-	18, // 31: warren.v1.Dispatcher.FetchRegistry:input_type -> warren.v1.FetchRegistryRequest
-	14, // 32: warren.v1.Dispatcher.Stream:input_type -> warren.v1.WorkerFrame
-	4,  // 33: warren.v1.Dispatcher.Session:output_type -> warren.v1.ManagerMessage
-	17, // 34: warren.v1.Dispatcher.FetchSecrets:output_type -> warren.v1.FetchedSecret
-	19, // 35: warren.v1.Dispatcher.FetchRegistry:output_type -> warren.v1.FetchRegistryResponse
-	13, // 36: warren.v1.Dispatcher.Stream:output_type -> warren.v1.ManagerFrame
-	33, // [33:37] is the sub-list for method output_type
-	29, // [29:33] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	21, // 3: warren.v1.Hello.node:type_name -> warren.v1.NodeDescription
+	22, // 4: warren.v1.Report.tasks:type_name -> warren.v1.TaskStatus
+	23, // 5: warren.v1.Report.volumes:type_name -> warren.v1.VolumeStatus
+	24, // 6: warren.v1.Report.events:type_name -> warren.v1.Event
+	6,  // 7: warren.v1.ManagerMessage.welcome:type_name -> warren.v1.Welcome
+	8,  // 8: warren.v1.ManagerMessage.assignments:type_name -> warren.v1.Assignments
+	7,  // 9: warren.v1.ManagerMessage.acknowledge:type_name -> warren.v1.Acknowledge
+	9,  // 10: warren.v1.ManagerMessage.open_stream:type_name -> warren.v1.OpenStream
+	5,  // 11: warren.v1.ManagerMessage.standing:type_name -> warren.v1.Standing
+	25, // 12: warren.v1.Standing.roles:type_name -> warren.v1.Role
+	26, // 13: warren.v1.Welcome.heartbeat_period:type_name -> google.protobuf.Duration
+	5,  // 14: warren.v1.Welcome.standing:type_name -> warren.v1.Standing
+	27, // 15: warren.v1.Assignments.tasks:type_name -> warren.v1.Task
+	28, // 16: warren.v1.Assignments.volumes:type_name -> warren.v1.Volume
+	29, // 17: warren.v1.OpenStream.exec:type_name -> warren.v1.ExecStart
+	10, // 18: warren.v1.OpenStream.logs:type_name -> warren.v1.OpenLogs
+	11, // 19: warren.v1.OpenStream.image_load:type_name -> warren.v1.OpenImageLoad
+	12, // 20: warren.v1.OpenStream.image_list:type_name -> warren.v1.OpenImageList
+	13, // 21: warren.v1.OpenStream.usage:type_name -> warren.v1.OpenUsage
+	26, // 22: warren.v1.OpenUsage.interval:type_name -> google.protobuf.Duration
+	30, // 23: warren.v1.ManagerFrame.exec:type_name -> warren.v1.ExecInput
+	31, // 24: warren.v1.WorkerFrame.exec:type_name -> warren.v1.ExecOutput
+	32, // 25: warren.v1.WorkerFrame.log:type_name -> warren.v1.LogEntry
+	33, // 26: warren.v1.WorkerFrame.images:type_name -> warren.v1.ListImagesResponse
+	16, // 27: warren.v1.WorkerFrame.error:type_name -> warren.v1.StreamError
+	34, // 28: warren.v1.WorkerFrame.usage:type_name -> warren.v1.NodeUsage
+	35, // 29: warren.v1.FetchedSecret.items:type_name -> warren.v1.SealedItem
+	36, // 30: warren.v1.FetchRegistryResponse.registry:type_name -> warren.v1.Registry
+	35, // 31: warren.v1.FetchRegistryResponse.password:type_name -> warren.v1.SealedItem
+	0,  // 32: warren.v1.Dispatcher.Session:input_type -> warren.v1.WorkerMessage
+	17, // 33: warren.v1.Dispatcher.FetchSecrets:input_type -> warren.v1.FetchSecretsRequest
+	19, // 34: warren.v1.Dispatcher.FetchRegistry:input_type -> warren.v1.FetchRegistryRequest
+	15, // 35: warren.v1.Dispatcher.Stream:input_type -> warren.v1.WorkerFrame
+	4,  // 36: warren.v1.Dispatcher.Session:output_type -> warren.v1.ManagerMessage
+	18, // 37: warren.v1.Dispatcher.FetchSecrets:output_type -> warren.v1.FetchedSecret
+	20, // 38: warren.v1.Dispatcher.FetchRegistry:output_type -> warren.v1.FetchRegistryResponse
+	14, // 39: warren.v1.Dispatcher.Stream:output_type -> warren.v1.ManagerFrame
+	36, // [36:40] is the sub-list for method output_type
+	32, // [32:36] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_dispatch_proto_init() }
@@ -1666,20 +1745,21 @@ func file_warren_v1_dispatch_proto_init() {
 		(*ManagerMessage_Assignments)(nil),
 		(*ManagerMessage_Acknowledge)(nil),
 		(*ManagerMessage_OpenStream)(nil),
+		(*ManagerMessage_Standing)(nil),
 	}
-	file_warren_v1_dispatch_proto_msgTypes[8].OneofWrappers = []any{
+	file_warren_v1_dispatch_proto_msgTypes[9].OneofWrappers = []any{
 		(*OpenStream_Exec)(nil),
 		(*OpenStream_Logs)(nil),
 		(*OpenStream_ImageLoad)(nil),
 		(*OpenStream_ImageList)(nil),
 		(*OpenStream_Usage)(nil),
 	}
-	file_warren_v1_dispatch_proto_msgTypes[9].OneofWrappers = []any{}
-	file_warren_v1_dispatch_proto_msgTypes[13].OneofWrappers = []any{
+	file_warren_v1_dispatch_proto_msgTypes[10].OneofWrappers = []any{}
+	file_warren_v1_dispatch_proto_msgTypes[14].OneofWrappers = []any{
 		(*ManagerFrame_Exec)(nil),
 		(*ManagerFrame_Chunk)(nil),
 	}
-	file_warren_v1_dispatch_proto_msgTypes[14].OneofWrappers = []any{
+	file_warren_v1_dispatch_proto_msgTypes[15].OneofWrappers = []any{
 		(*WorkerFrame_StreamId)(nil),
 		(*WorkerFrame_Exec)(nil),
 		(*WorkerFrame_Log)(nil),
@@ -1693,7 +1773,7 @@ func file_warren_v1_dispatch_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_dispatch_proto_rawDesc), len(file_warren_v1_dispatch_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -428,8 +428,10 @@ type RenewRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// PKCS #10, DER.
 	CertificateRequest []byte `protobuf:"bytes,1,opt,name=certificate_request,json=certificateRequest,proto3" json:"certificate_request,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// HPKE public key of a node that becomes a manager, for the unlock key.
+	SealingKey    []byte `protobuf:"bytes,2,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RenewRequest) Reset() {
@@ -469,12 +471,21 @@ func (x *RenewRequest) GetCertificateRequest() []byte {
 	return nil
 }
 
+func (x *RenewRequest) GetSealingKey() []byte {
+	if x != nil {
+		return x.SealingKey
+	}
+	return nil
+}
+
 type RenewResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// PEM.
-	Certificate   []byte `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// PEM. Its roles are those that the caller has now.
+	Certificate []byte `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// For a manager that asks for it: what opens the cluster's keys.
+	SealedUnlockKey []byte `protobuf:"bytes,2,opt,name=sealed_unlock_key,json=sealedUnlockKey,proto3" json:"sealed_unlock_key,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *RenewResponse) Reset() {
@@ -510,6 +521,13 @@ func (*RenewResponse) Descriptor() ([]byte, []int) {
 func (x *RenewResponse) GetCertificate() []byte {
 	if x != nil {
 		return x.Certificate
+	}
+	return nil
+}
+
+func (x *RenewResponse) GetSealedUnlockKey() []byte {
+	if x != nil {
+		return x.SealedUnlockKey
 	}
 	return nil
 }
@@ -752,11 +770,14 @@ const file_warren_v1_join_proto_rawDesc = "" +
 	"\vcertificate\x18\x05 \x01(\fR\vcertificate\x12%\n" +
 	"\x0eca_certificate\x18\x06 \x01(\fR\rcaCertificate\x12\x1a\n" +
 	"\bmanagers\x18\a \x03(\tR\bmanagers\x12*\n" +
-	"\x11sealed_unlock_key\x18\b \x01(\fR\x0fsealedUnlockKey\"?\n" +
+	"\x11sealed_unlock_key\x18\b \x01(\fR\x0fsealedUnlockKey\"`\n" +
 	"\fRenewRequest\x12/\n" +
-	"\x13certificate_request\x18\x01 \x01(\fR\x12certificateRequest\"1\n" +
+	"\x13certificate_request\x18\x01 \x01(\fR\x12certificateRequest\x12\x1f\n" +
+	"\vsealing_key\x18\x02 \x01(\fR\n" +
+	"sealingKey\"]\n" +
 	"\rRenewResponse\x12 \n" +
-	"\vcertificate\x18\x01 \x01(\fR\vcertificate\"$\n" +
+	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12*\n" +
+	"\x11sealed_unlock_key\x18\x02 \x01(\fR\x0fsealedUnlockKey\"$\n" +
 	"\fLeaveRequest\x12\x14\n" +
 	"\x05force\x18\x01 \x01(\bR\x05force\"2\n" +
 	"\rLeaveResponse\x12!\n" +

@@ -38,7 +38,8 @@ type JoiningClient interface {
 	Join(ctx context.Context, in *JoinRequest, opts ...grpc.CallOption) (*JoinResponse, error)
 	// Gives the caller a new certificate for a new key.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewResponse, error)
-	// Takes the calling node out of the cluster.
+	// Takes the calling node out of the cluster. Its tasks are stopped first; one
+	// with volumes is refused without force.
 	Leave(ctx context.Context, in *LeaveRequest, opts ...grpc.CallOption) (*LeaveResponse, error)
 	// Notes a token that the caller has made; the manager gets its hash only.
 	CreateToken(ctx context.Context, in *CreateTokenRequest, opts ...grpc.CallOption) (*JoinToken, error)
@@ -126,7 +127,8 @@ type JoiningServer interface {
 	Join(context.Context, *JoinRequest) (*JoinResponse, error)
 	// Gives the caller a new certificate for a new key.
 	Renew(context.Context, *RenewRequest) (*RenewResponse, error)
-	// Takes the calling node out of the cluster.
+	// Takes the calling node out of the cluster. Its tasks are stopped first; one
+	// with volumes is refused without force.
 	Leave(context.Context, *LeaveRequest) (*LeaveResponse, error)
 	// Notes a token that the caller has made; the manager gets its hash only.
 	CreateToken(context.Context, *CreateTokenRequest) (*JoinToken, error)

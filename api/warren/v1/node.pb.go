@@ -585,11 +585,13 @@ func (x *ListNodesResponse) GetNodes() []*Node {
 }
 
 type UpdateNodeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ref           *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
-	SetLabels     map[string]string      `protobuf:"bytes,2,rep,name=set_labels,json=setLabels,proto3" json:"set_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	RemoveLabels  []string               `protobuf:"bytes,3,rep,name=remove_labels,json=removeLabels,proto3" json:"remove_labels,omitempty"`
-	Availability  *NodeAvailability      `protobuf:"varint,4,opt,name=availability,proto3,enum=warren.v1.NodeAvailability,oneof" json:"availability,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Ref          *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	SetLabels    map[string]string      `protobuf:"bytes,2,rep,name=set_labels,json=setLabels,proto3" json:"set_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	RemoveLabels []string               `protobuf:"bytes,3,rep,name=remove_labels,json=removeLabels,proto3" json:"remove_labels,omitempty"`
+	Availability *NodeAvailability      `protobuf:"varint,4,opt,name=availability,proto3,enum=warren.v1.NodeAvailability,oneof" json:"availability,omitempty"`
+	// True makes a worker a manager too, false one of both a worker alone.
+	Manager       *bool `protobuf:"varint,5,opt,name=manager,proto3,oneof" json:"manager,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -650,6 +652,13 @@ func (x *UpdateNodeRequest) GetAvailability() NodeAvailability {
 		return *x.Availability
 	}
 	return NodeAvailability_NODE_AVAILABILITY_ACTIVE
+}
+
+func (x *UpdateNodeRequest) GetManager() bool {
+	if x != nil && x.Manager != nil {
+		return *x.Manager
+	}
+	return false
 }
 
 type RemoveNodeRequest struct {
@@ -802,17 +811,20 @@ const file_warren_v1_node_proto_rawDesc = "" +
 	"\x0fdisk_free_bytes\x18\n" +
 	" \x01(\x04R\rdiskFreeBytes\":\n" +
 	"\x11ListNodesResponse\x12%\n" +
-	"\x05nodes\x18\x01 \x03(\v2\x0f.warren.v1.NodeR\x05nodes\"\xbb\x02\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x0f.warren.v1.NodeR\x05nodes\"\xe6\x02\n" +
 	"\x11UpdateNodeRequest\x12 \n" +
 	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12J\n" +
 	"\n" +
 	"set_labels\x18\x02 \x03(\v2+.warren.v1.UpdateNodeRequest.SetLabelsEntryR\tsetLabels\x12#\n" +
 	"\rremove_labels\x18\x03 \x03(\tR\fremoveLabels\x12D\n" +
-	"\favailability\x18\x04 \x01(\x0e2\x1b.warren.v1.NodeAvailabilityH\x00R\favailability\x88\x01\x01\x1a<\n" +
+	"\favailability\x18\x04 \x01(\x0e2\x1b.warren.v1.NodeAvailabilityH\x00R\favailability\x88\x01\x01\x12\x1d\n" +
+	"\amanager\x18\x05 \x01(\bH\x01R\amanager\x88\x01\x01\x1a<\n" +
 	"\x0eSetLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x0f\n" +
-	"\r_availability\"K\n" +
+	"\r_availabilityB\n" +
+	"\n" +
+	"\b_manager\"K\n" +
 	"\x11RemoveNodeRequest\x12 \n" +
 	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"\\\n" +

@@ -31,7 +31,8 @@ const (
 type NodesClient interface {
 	GetNode(ctx context.Context, in *Ref, opts ...grpc.CallOption) (*Node, error)
 	ListNodes(ctx context.Context, in *Filter, opts ...grpc.CallOption) (*ListNodesResponse, error)
-	// Changes a node's labels, or whether it is given tasks.
+	// Changes a node's labels, whether it is given tasks, and whether it is a
+	// manager. A promotion returns once the node takes part as one.
 	UpdateNode(ctx context.Context, in *UpdateNodeRequest, opts ...grpc.CallOption) (*Node, error)
 	// Takes a node out of the cluster; from then on its certificate is worth
 	// nothing. Refused without force while tasks run or volumes lie on it.
@@ -92,7 +93,8 @@ func (c *nodesClient) RemoveNode(ctx context.Context, in *RemoveNodeRequest, opt
 type NodesServer interface {
 	GetNode(context.Context, *Ref) (*Node, error)
 	ListNodes(context.Context, *Filter) (*ListNodesResponse, error)
-	// Changes a node's labels, or whether it is given tasks.
+	// Changes a node's labels, whether it is given tasks, and whether it is a
+	// manager. A promotion returns once the node takes part as one.
 	UpdateNode(context.Context, *UpdateNodeRequest) (*Node, error)
 	// Takes a node out of the cluster; from then on its certificate is worth
 	// nothing. Refused without force while tasks run or volumes lie on it.

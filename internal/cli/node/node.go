@@ -18,7 +18,7 @@ import (
 // New makes `warren node`.
 func New(s *command.Shell) *cobra.Command {
 	return command.Group("node", "The machines of the cluster",
-		newList(s), newInspect(s), newLabel(s), newDrain(s), newActivate(s), newRemove(s))
+		newList(s), newInspect(s), newLabel(s), newDrain(s), newActivate(s), newPromote(s), newDemote(s), newRemove(s))
 }
 
 // Noun is how nodes are fetched and shown.

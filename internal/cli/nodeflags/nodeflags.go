@@ -131,3 +131,16 @@ func hostPort(addr string) error {
 	_, err = net.LookupPort("tcp", port)
 	return err
 }
+
+// BindLeaving makes a verb of what ends a node's membership: it is told where
+// the node's data is, and nothing else of how the node runs.
+func BindLeaving(cmd *cobra.Command, run func(context.Context, Options) error) {
+	o := Options{LogLevel: "warn"}
+	cmd.Flags().StringVar(&o.DataDir, "data-dir", "", "`PATH` of the node's data (default /var/lib/warren)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if os.Geteuid() != 0 {
+			return needRoot(cmd)
+		}
+		return run(cmd.Context(), o)
+	}
+}

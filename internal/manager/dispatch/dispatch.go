@@ -153,7 +153,7 @@ func newTerm(parent context.Context, d *Dispatcher) (*term, error) {
 // run works until the term's context ends or one of its parts fails, and
 // returns why.
 func (t *term) run() error {
-	for _, part := range []func(context.Context) error{t.index.run, t.commitReports, t.keepWatch} {
+	for _, part := range []func(context.Context) error{t.index.run, t.commitReports, t.keepWatch, t.tellStandings} {
 		t.work.Go(func() {
 			if err := part(t.ctx); err != nil {
 				t.cancel(err)

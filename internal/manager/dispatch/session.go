@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -13,7 +12,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
-	"github.com/cuemby/warren/internal/manager/store"
 )
 
 var (
@@ -43,6 +41,7 @@ type session struct {
 type outbox struct {
 	acknowledged []uint64
 	opens        []*warrenv1.OpenStream
+	standing     *warrenv1.Standing
 	changes      news
 }
 
@@ -185,7 +184,7 @@ func (t *term) receive(s *session, stream sessionStream) {
 func (t *term) send(s *session, stream sessionStream) error {
 	welcome := &warrenv1.Welcome{NodeId: s.nodeID, ClusterId: t.ClusterID, HeartbeatPeriod: durationpb.New(t.HeartbeatPeriod)}
 	var err error
-	if welcome.Managers, err = t.managers(s.ctx); err != nil {
+	if welcome.Standing, err = t.standingOf(s.ctx, s.nodeID); err != nil {
 		return err
 	}
 	if err := stream.Send(&warrenv1.ManagerMessage{Message: &warrenv1.ManagerMessage_Welcome{Welcome: welcome}}); err != nil {
@@ -207,19 +206,6 @@ func (t *term) send(s *session, stream sessionStream) error {
 	}
 }
 
-// managers lists the addresses of all managers.
-func (t *term) managers(ctx context.Context) (out []string, err error) {
-	err = t.Store.ViewStale(ctx, func(tx *store.ReadTx) error {
-		for _, node := range tx.Nodes().List() {
-			if slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER) && node.GetAddress() != "" {
-				out = append(out, node.GetAddress())
-			}
-		}
-		return nil
-	})
-	return out, err
-}
-
 func (t *term) sendOutbox(s *session, set *assignmentSet, stream sessionStream) error {
 	o := s.take()
 	for _, sequence := range o.acknowledged {
@@ -230,6 +216,11 @@ func (t *term) sendOutbox(s *session, set *assignmentSet, stream sessionStream) 
 	}
 	if err := t.sendChanges(s.ctx, set, stream, o.changes); err != nil {
 		return err
+	}
+	if o.standing != nil {
+		if err := stream.Send(&warrenv1.ManagerMessage{Message: &warrenv1.ManagerMessage_Standing{Standing: o.standing}}); err != nil {
+			return err
+		}
 	}
 	for _, open := range o.opens {
 		if err := stream.Send(&warrenv1.ManagerMessage{Message: &warrenv1.ManagerMessage_OpenStream{OpenStream: open}}); err != nil {

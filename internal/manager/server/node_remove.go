@@ -9,7 +9,6 @@ import (
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/store"
-	"github.com/cuemby/warren/internal/manager/store/storepb"
 	"github.com/cuemby/warren/internal/spec"
 )
 
@@ -19,30 +18,24 @@ const lostAtOnce = 100
 // RemoveNode takes a node out of the cluster. Its tasks are given up, since
 // nobody will report of them again, and with force the volumes on it too.
 func (n *nodes) RemoveNode(ctx context.Context, r *warrenv1.RemoveNodeRequest) (*warrenv1.RemoveNodeResponse, error) {
-	return n.removeNode(ctx, r.GetRef(), r.GetForce())
+	return n.removeNode(ctx, r.GetRef(), r.GetForce(), "warren node remove "+r.GetRef().GetNameOrId())
 }
 
-// Leave is RemoveNode for the node that asks.
-func (j *joining) Leave(ctx context.Context, r *warrenv1.LeaveRequest) (*warrenv1.LeaveResponse, error) {
-	caller, _ := CallerOf(ctx)
-	answer, err := j.removeNode(ctx, &warrenv1.Ref{NameOrId: caller.ID}, r.GetForce())
-	return &warrenv1.LeaveResponse{LostVolumes: answer.GetLostVolumes()}, err
-}
-
-func (s *Server) removeNode(ctx context.Context, ref *warrenv1.Ref, force bool) (*warrenv1.RemoveNodeResponse, error) {
+// removeNode does what that command asks for.
+func (s *Server) removeNode(ctx context.Context, ref *warrenv1.Ref, force bool, command string) (*warrenv1.RemoveNodeResponse, error) {
 	answer := &warrenv1.RemoveNodeResponse{}
 	for {
 		id, err := s.commit(ctx, func(tx *store.Tx) (_ string, err error) {
 			if answer.Node, err = find(tx.Nodes(), spec.KindNode, ref); err != nil {
 				return "", err
 			}
-			if err := s.forget(tx, answer, force); err != nil {
+			if err := s.forget(tx, answer, force, command); err != nil {
 				return "", err
 			}
 			return answer.Node.GetMeta().GetId(), s.audit(ctx, tx, "removed", spec.KindNode, answer.Node.GetMeta())
 		})
 		if errors.Is(err, errTasksLeft) {
-			err = s.giveUpTasks(ctx, ref, force)
+			err = s.giveUpTasks(ctx, ref, force, command)
 			if err == nil {
 				continue
 			}
@@ -62,10 +55,10 @@ func (s *Server) removeNode(ctx context.Context, ref *warrenv1.Ref, force bool) 
 var errTasksLeft = errors.New("the node has tasks")
 
 // forget deletes a node that has no tasks, and the volumes that were on it.
-func (s *Server) forget(tx *store.Tx, answer *warrenv1.RemoveNodeResponse, force bool) error {
+func (s *Server) forget(tx *store.Tx, answer *warrenv1.RemoveNodeResponse, force bool, command string) error {
 	tx.Reclaim()
 	node := answer.Node
-	volumes, tasks, err := s.mayRemove(tx, node, force)
+	volumes, tasks, err := s.mayRemove(tx, node, force, command)
 	if err != nil {
 		return err
 	}
@@ -79,11 +72,11 @@ func (s *Server) forget(tx *store.Tx, answer *warrenv1.RemoveNodeResponse, force
 			return err
 		}
 	}
-	if err := errors.Join(tx.NodeStatus().Delete(node.GetMeta().GetId()), tx.ManagerStatus().Delete(node.GetMeta().GetId())); err != nil {
+	if err := tx.NodeStatus().Delete(node.GetMeta().GetId()); err != nil {
 		return err
 	}
 	if slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER) {
-		if err := tx.Retired().Put(&storepb.Retired{At: s.now()}, node.GetMeta().GetId()); err != nil {
+		if err := s.retire(tx, node.GetMeta().GetId()); err != nil {
 			return err
 		}
 	}
@@ -92,7 +85,7 @@ func (s *Server) forget(tx *store.Tx, answer *warrenv1.RemoveNodeResponse, force
 
 // giveUpTasks marks the node's tasks as lost, so many at a time. Unlike the
 // rest it is no part of the request: to do it again changes nothing.
-func (s *Server) giveUpTasks(ctx context.Context, ref *warrenv1.Ref, force bool) error {
+func (s *Server) giveUpTasks(ctx context.Context, ref *warrenv1.Ref, force bool, command string) error {
 	for left := true; left; {
 		err := s.store.Update(apart(ctx), func(tx *store.Tx) error {
 			tx.Reclaim()
@@ -100,7 +93,7 @@ func (s *Server) giveUpTasks(ctx context.Context, ref *warrenv1.Ref, force bool)
 			if err != nil {
 				return err
 			}
-			_, tasks, err := s.mayRemove(tx, node, force)
+			_, tasks, err := s.mayRemove(tx, node, force, command)
 			if err != nil {
 				return err
 			}
@@ -156,9 +149,14 @@ func (s *Server) giveUpVolume(tx *store.Tx, volume *warrenv1.Volume, why string)
 
 // mayRemove refuses to take out a node whose data would be lost or whose tasks
 // still run; it returns the volumes that are on it, and its tasks.
-func (s *Server) mayRemove(tx *store.Tx, node *warrenv1.Node, force bool) ([]*warrenv1.Volume, []*warrenv1.Task, error) {
+func (s *Server) mayRemove(tx *store.Tx, node *warrenv1.Node, force bool, command string) ([]*warrenv1.Volume, []*warrenv1.Task, error) {
 	m := node.GetMeta()
-	if err := keepsManagers(&tx.ReadTx, node); err != nil {
+	if slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER) {
+		if err := keepsManagers(tx, node); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := losesNothing(tx, node, force, command); err != nil {
 		return nil, nil, err
 	}
 	volumes, held := volumesOf(&tx.ReadTx, m.GetId())
@@ -170,12 +168,9 @@ func (s *Server) mayRemove(tx *store.Tx, node *warrenv1.Node, force bool) ([]*wa
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case len(live(volumes)) > 0:
-		return nil, nil, spec.Problemf(spec.InUse, spec.KindNode, m.GetName(), "node %q has the data of %s, which would be lost", m.GetName(), count("volume", volumeNames(live(volumes)))).
-			WithHint("warren node remove %s --force gives that data up", m.GetName())
 	case len(held) > 0:
 		return nil, nil, spec.Problemf(spec.InUse, spec.KindNode, m.GetName(), "tasks on node %q hold %s, and may still write", m.GetName(), count("volume", held)).
-			WithHint("warren node remove %s --force, once you know that it is off for good", m.GetName())
+			WithHint("%s --force, once you know that it is off for good", command)
 	case len(tasks) > 0 && status.GetState() == warrenv1.NodeState_NODE_STATE_READY:
 		return nil, nil, spec.Problemf(spec.InUse, spec.KindNode, m.GetName(), "node %q is up and runs %s", m.GetName(), count("task", taskNames(tasks))).
 			WithHint("warren node drain %s, and once they have stopped, remove it", m.GetName())
@@ -186,20 +181,6 @@ func (s *Server) mayRemove(tx *store.Tx, node *warrenv1.Node, force bool) ([]*wa
 // live are those of the volumes that were not deleted.
 func live(volumes []*warrenv1.Volume) []*warrenv1.Volume {
 	return slices.DeleteFunc(slices.Clone(volumes), func(v *warrenv1.Volume) bool { return v.GetDeletedAt() != nil })
-}
-
-// keepsManagers refuses to remove the only manager.
-func keepsManagers(tx *store.ReadTx, node *warrenv1.Node) error {
-	if !slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER) {
-		return nil
-	}
-	for key, other := range tx.Nodes().List() {
-		if key.ID() != node.GetMeta().GetId() && slices.Contains(other.GetRoles(), warrenv1.Role_ROLE_MANAGER) {
-			return nil
-		}
-	}
-	return spec.Problemf(spec.Refused, spec.KindNode, node.GetMeta().GetName(), "node %q is the cluster's only manager", node.GetMeta().GetName()).
-		WithHint("let another manager join first: warren cluster join-token manager")
 }
 
 // volumesOf lists the volumes whose data is on a node, and the names of others

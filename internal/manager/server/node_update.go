@@ -42,9 +42,17 @@ func (n *nodes) UpdateNode(ctx context.Context, r *warrenv1.UpdateNodeRequest) (
 		if r.Availability != nil {
 			node.Availability = r.GetAvailability()
 		}
+		if r.Manager != nil {
+			if err := n.setManager(tx, node, r.GetManager()); err != nil {
+				return "", err
+			}
+		}
 		m.UpdatedAt = n.now()
 		return m.GetId(), tx.Nodes().Put(node)
 	})
+	if err == nil && r.GetManager() {
+		err = n.awaitManager(ctx, id)
+	}
 	if err != nil {
 		return nil, err
 	}

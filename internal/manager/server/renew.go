@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"crypto"
+	"slices"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/pki"
 	"github.com/cuemby/warren/internal/spec"
 )
@@ -19,8 +21,34 @@ func (j *joining) Renew(ctx context.Context, r *warrenv1.RenewRequest) (*warrenv
 	if err != nil {
 		return nil, spec.Problemf(spec.Invalid, "", "", "%v", err)
 	}
-	certificate, err := j.issue(pub, caller.ID, caller.Roles)
-	return &warrenv1.RenewResponse{Certificate: certificate}, err
+	// Not those of the certificate: it may have been promoted since.
+	roles, err := j.rolesOf(ctx, caller.ID)
+	if err != nil {
+		return nil, err
+	}
+	answer := &warrenv1.RenewResponse{}
+	if answer.Certificate, err = j.issue(pub, caller.ID, roles); err != nil {
+		return nil, err
+	}
+	if len(r.GetSealingKey()) > 0 && slices.Contains(roles, warrenv1.Role_ROLE_MANAGER) {
+		answer.SealedUnlockKey, err = j.sealUnlockKey(caller.ID, r.GetSealingKey())
+	}
+	return answer, err
+}
+
+// rolesOf are the roles that a node or a client has now.
+func (j *joining) rolesOf(ctx context.Context, id string) (roles []warrenv1.Role, err error) {
+	err = j.store.View(ctx, func(tx *store.ReadTx) error {
+		node, err := optional(tx.Nodes().Get(id))
+		if err != nil || node != nil {
+			roles = node.GetRoles()
+			return err
+		}
+		client, err := tx.Clients().Get(id)
+		roles = []warrenv1.Role{client.GetRole()}
+		return err
+	})
+	return roles, err
 }
 
 // issue signs a certificate for a member.

@@ -43,9 +43,9 @@ type Config struct {
 	BootID string
 
 	Dial Dialer
-	// Learned is told the addresses of all managers in each session; may be
-	// nil.
-	Learned func(managers []string)
+	// Learned is told what the cluster says of this node, in each session and
+	// whenever it changes; may be nil. It must return soon.
+	Learned func(*warrenv1.Standing)
 	Runtime runtime.Runtime
 	Volumes *volume.Manager
 	Network network.Network

@@ -65,9 +65,7 @@ func (a *Agent) session(ctx context.Context) (welcomed bool, err error) {
 	if err != nil {
 		return false, explain(ctx, err)
 	}
-	if a.cfg.Learned != nil && len(welcome.GetManagers()) > 0 {
-		a.cfg.Learned(welcome.GetManagers())
-	}
+	a.learn(welcome.GetStanding())
 	m := &manager{client: client, nodeID: welcome.GetNodeId(), clusterID: welcome.GetClusterId()}
 	a.log.Info("session with a manager", "node", m.nodeID, "cluster", m.clusterID)
 	a.begin(m)
@@ -78,6 +76,12 @@ func (a *Agent) session(ctx context.Context) (welcomed bool, err error) {
 	defer cancel(nil) // before the wait
 	helpers.Go(func() { cancel(a.talk(ctx, stream, welcome.GetHeartbeatPeriod().AsDuration())) })
 	return true, explain(ctx, a.listen(ctx, stream, m, &helpers))
+}
+
+func (a *Agent) learn(s *warrenv1.Standing) {
+	if a.cfg.Learned != nil && len(s.GetManagers()) > 0 {
+		a.cfg.Learned(s)
+	}
 }
 
 type sessionStream = interface {
@@ -177,6 +181,8 @@ func (a *Agent) listen(ctx context.Context, stream sessionStream, m *manager, he
 			}
 		case message.GetAcknowledge() != nil:
 			a.outbox.acknowledge(message.GetAcknowledge().GetSequence())
+		case message.GetStanding() != nil:
+			a.learn(message.GetStanding())
 		case message.GetOpenStream() != nil:
 			helpers.Go(func() { a.serve(ctx, m, message.GetOpenStream()) })
 		}
