@@ -84,7 +84,7 @@ func leaveHere(ctx context.Context, o Options, l Layout, s Settings, force bool)
 }
 
 // askToLeave tells some manager that this node leaves. A manager asks the
-// others first: it would not live to see its own answer.
+// others: it would not live to see its own answer.
 func askToLeave(ctx context.Context, l Layout, s Settings, force bool) (*warrenv1.LeaveResponse, error) {
 	bundle, err := pki.ReadBundle(l.identity())
 	if err != nil {
@@ -97,8 +97,11 @@ func askToLeave(ctx context.Context, l Layout, s Settings, force bool) (*warrenv
 	}
 	p := &prepared{settings: s}
 	list := p.candidates()
-	if s.Manager {
-		list = append(list[1:], list[0])
+	switch {
+	case s.Manager && len(list) > 1:
+		list = list[1:]
+	case s.Manager:
+		list = append(list, s.AdvertiseAddr)
 	}
 	c, err := client.Dial(ctx, client.Options{Manager: strings.Join(list, ","), As: pki.NewCertificateSource(certificate)})
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/cuemby/warren/internal/spec"
 
@@ -81,24 +82,25 @@ func (o Options) settings(before Settings) (Settings, error) {
 	if len(o.Managers) > 0 {
 		s.Managers = o.Managers
 	}
-	s.AdvertiseAddr = first(o.AdvertiseAddr, before.AdvertiseAddr, advertised(s.ListenAddr))
+	s.AdvertiseAddr = first(o.AdvertiseAddr, before.AdvertiseAddr, advertised(s.ListenAddr, s.Managers))
 	return s, nil
 }
 
 // advertised is where others reach what listens at listenAddr: there, or where
-// it listens everywhere, at the address from which this machine speaks to the
-// world. Nothing is sent to find it out.
-func advertised(listenAddr string) string {
+// it listens everywhere, at the address from which this machine speaks to a
+// manager, or to the world. Nothing is sent to find it out.
+func advertised(listenAddr string, managers []string) string {
 	host, port, err := net.SplitHostPort(listenAddr)
 	if ip := net.ParseIP(host); err != nil || (host != "" && (ip == nil || !ip.IsUnspecified())) {
 		return listenAddr
 	}
-	c, err := net.Dial("udp", "192.0.2.1:9")
-	if err != nil {
-		return net.JoinHostPort("127.0.0.1", port)
+	for _, towards := range append(slices.Clone(managers), "192.0.2.1:9") {
+		if c, err := net.Dial("udp", towards); err == nil {
+			defer c.Close()
+			return net.JoinHostPort(c.LocalAddr().(*net.UDPAddr).IP.String(), port)
+		}
 	}
-	defer c.Close()
-	return net.JoinHostPort(c.LocalAddr().(*net.UDPAddr).IP.String(), port)
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 // parseSubnet reads the tasks' subnet; empty gives the zero one.

@@ -19,7 +19,7 @@ import (
 
 // leaderlessLimit is how long a manager that hears of no leader waits before it
 // asks the others whether it is one of them still.
-const leaderlessLimit = 10 * time.Second
+const leaderlessLimit = 3 * time.Second
 
 // untilRetired returns errRetired once this node is no manager any more: its
 // state says so, or the others do, who do not send it their state any longer.
@@ -31,6 +31,9 @@ func (m *manager) untilRetired(ctx context.Context) error {
 		_, err := w.Next(still)
 		cancel()
 		quiet := errors.Is(err, context.DeadlineExceeded)
+		if !quiet && err == nil {
+			m.learnManagers(ctx)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -40,6 +43,23 @@ func (m *manager) untilRetired(ctx context.Context) error {
 			m.log.Warn("this node is no manager of its cluster any more")
 			return errRetired
 		}
+	}
+}
+
+// learnManagers remembers where the others are, for when this node leaves, and
+// for when they no longer speak with it.
+func (m *manager) learnManagers(ctx context.Context) {
+	var list []string
+	err := m.state.store.ViewStale(ctx, func(tx *store.ReadTx) error {
+		for _, node := range tx.Nodes().List() {
+			if slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER) && node.GetAddress() != "" {
+				list = append(list, node.GetAddress())
+			}
+		}
+		return nil
+	})
+	if err == nil && len(list) > 0 {
+		m.noteManagers(list)
 	}
 }
 

@@ -38,10 +38,22 @@ func (p *prepared) learned(s *warrenv1.Standing) {
 	p.standing.manager = manager
 	close(p.standing.changed)
 	p.standing.changed = make(chan struct{})
-	if slices.Equal(p.settings.Managers, s.GetManagers()) {
+	p.keepManagers(s.GetManagers())
+}
+
+// noteManagers remembers where the managers are.
+func (p *prepared) noteManagers(list []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keepManagers(list)
+}
+
+// keepManagers writes down where the managers are. Needs mu.
+func (p *prepared) keepManagers(list []string) {
+	if slices.Equal(p.settings.Managers, list) {
 		return
 	}
-	p.settings.Managers = s.GetManagers()
+	p.settings.Managers = list
 	if err := p.settings.save(p.layout); err != nil {
 		p.log.Warn("the managers' addresses were not written down", "error", err)
 	}

@@ -109,10 +109,6 @@ func TestJoinRefuses(t *testing.T) {
 	if said := late.refused(5, start(late, strings.TrimSpace(m.run("cluster", "join-token", "worker")), m.address)...); !strings.Contains(said, "--node-name") {
 		t.Errorf("a taken name: %s", said)
 	}
-	n.end(syscall.SIGTERM)
-	if said := n.refused(1, "manager", "start", "--data-dir", n.lib()); !strings.Contains(said, "worker start") {
-		t.Errorf("a worker started as manager: %s", said)
-	}
 }
 
 // TestPeopleHaveCertificatesOfTheirOwn: a token for a person, the role it

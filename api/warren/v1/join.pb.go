@@ -787,14 +787,15 @@ const file_warren_v1_join_proto_rawDesc = "" +
 	"\x04role\x18\x02 \x01(\x0e2\x0f.warren.v1.RoleR\x04role\x12\x19\n" +
 	"\bkey_hash\x18\x03 \x01(\fR\akeyHash\"B\n" +
 	"\x13ListClientsResponse\x12+\n" +
-	"\aclients\x18\x01 \x03(\v2\x11.warren.v1.ClientR\aclients2\xb0\x03\n" +
+	"\aclients\x18\x01 \x03(\v2\x11.warren.v1.ClientR\aclients2\xb2\x03\n" +
 	"\aJoining\x12@\n" +
 	"\x04Join\x12\x16.warren.v1.JoinRequest\x1a\x17.warren.v1.JoinResponse\"\a\xca\xf3\x18\x03\n" +
 	"\x01\x05\x12E\n" +
 	"\x05Renew\x12\x17.warren.v1.RenewRequest\x1a\x18.warren.v1.RenewResponse\"\t\xca\xf3\x18\x05\n" +
-	"\x03\x01\x03\x04\x12D\n" +
-	"\x05Leave\x12\x17.warren.v1.LeaveRequest\x1a\x18.warren.v1.LeaveResponse\"\b\xca\xf3\x18\x04\n" +
-	"\x02\x03\x04\x12M\n" +
+	"\x03\x01\x03\x04\x12F\n" +
+	"\x05Leave\x12\x17.warren.v1.LeaveRequest\x1a\x18.warren.v1.LeaveResponse\"\n" +
+	"\xca\xf3\x18\x06\n" +
+	"\x02\x03\x04\x18\x01\x12M\n" +
 	"\vCreateToken\x12\x1d.warren.v1.CreateTokenRequest\x1a\x14.warren.v1.JoinToken\"\t\xca\xf3\x18\x05\n" +
 	"\x01\x02\x18\x01\x12I\n" +
 	"\vListClients\x12\x11.warren.v1.Filter\x1a\x1e.warren.v1.ListClientsResponse\"\a\xca\xf3\x18\x03\n" +

@@ -182,6 +182,9 @@ type Node struct {
 	// SHA-256 of the public key that the node joined with: who shows the same
 	// key again is the same node.
 	KeyHash []byte `protobuf:"bytes,5,opt,name=key_hash,json=keyHash,proto3" json:"key_hash,omitempty"`
+	// It is to be no manager any more, once the others have let it go: until then
+	// it may be needed.
+	Resigning bool `protobuf:"varint,6,opt,name=resigning,proto3" json:"resigning,omitempty"`
 	// Filled in when a node is read; stored elsewhere.
 	Status        *NodeStatus    `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
 	Leader        bool           `protobuf:"varint,11,opt,name=leader,proto3" json:"leader,omitempty"`
@@ -253,6 +256,13 @@ func (x *Node) GetKeyHash() []byte {
 		return x.KeyHash
 	}
 	return nil
+}
+
+func (x *Node) GetResigning() bool {
+	if x != nil {
+		return x.Resigning
+	}
+	return false
 }
 
 func (x *Node) GetStatus() *NodeStatus {
@@ -772,13 +782,14 @@ var File_warren_v1_node_proto protoreflect.FileDescriptor
 
 const file_warren_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x14warren/v1/node.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\"\xc3\x02\n" +
+	"\x14warren/v1/node.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\"\xe1\x02\n" +
 	"\x04Node\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12%\n" +
 	"\x05roles\x18\x02 \x03(\x0e2\x0f.warren.v1.RoleR\x05roles\x12?\n" +
 	"\favailability\x18\x03 \x01(\x0e2\x1b.warren.v1.NodeAvailabilityR\favailability\x12\x18\n" +
 	"\aaddress\x18\x04 \x01(\tR\aaddress\x12\x19\n" +
-	"\bkey_hash\x18\x05 \x01(\fR\akeyHash\x12-\n" +
+	"\bkey_hash\x18\x05 \x01(\fR\akeyHash\x12\x1c\n" +
+	"\tresigning\x18\x06 \x01(\bR\tresigning\x12-\n" +
 	"\x06status\x18\n" +
 	" \x01(\v2\x15.warren.v1.NodeStatusR\x06status\x12\x16\n" +
 	"\x06leader\x18\v \x01(\bR\x06leader\x122\n" +

@@ -61,7 +61,13 @@ func (s *Server) identify(ctx context.Context) (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
-	return spokenFor(ctx, near)
+	caller, err := spokenFor(ctx, near)
+	if err != nil && s.wasManager(ctx, near.ID) {
+		// It has just been let go, and does not know it yet: its callers' next
+		// try is for another.
+		return Caller{}, noLeader(near.Name + " is no manager any more")
+	}
+	return caller, err
 }
 
 // peer reads the caller from the peer's certificate, or on the Unix socket from

@@ -34,6 +34,12 @@ func (s *Server) removeNode(ctx context.Context, ref *warrenv1.Ref, force bool, 
 			}
 			return answer.Node.GetMeta().GetId(), s.audit(ctx, tx, "removed", spec.KindNode, answer.Node.GetMeta())
 		})
+		if errors.Is(err, errManages) {
+			err = s.stepDown(ctx, ref, force, command)
+			if err == nil {
+				continue
+			}
+		}
 		if errors.Is(err, errTasksLeft) {
 			err = s.giveUpTasks(ctx, ref, force, command)
 			if err == nil {
@@ -51,8 +57,33 @@ func (s *Server) removeNode(ctx context.Context, ref *warrenv1.Ref, force bool, 
 	}
 }
 
-// errTasksLeft says that a node has tasks to be given up first.
-var errTasksLeft = errors.New("the node has tasks")
+// A node that is to be removed has tasks to be given up first, or is a manager
+// that the others have to let go first.
+var (
+	errTasksLeft = errors.New("the node has tasks")
+	errManages   = errors.New("the node is a manager")
+)
+
+// stepDown makes a node that may be removed no manager any more. Unlike the
+// rest it is no part of the request: to do it again changes nothing.
+func (s *Server) stepDown(ctx context.Context, ref *warrenv1.Ref, force bool, command string) error {
+	id := ""
+	err := s.store.Update(apart(ctx), func(tx *store.Tx) error {
+		node, err := find(tx.Nodes(), spec.KindNode, ref)
+		if err != nil {
+			return err
+		}
+		id = node.GetMeta().GetId()
+		if _, _, err := s.mayRemove(tx, node, force, command); err != nil {
+			return err
+		}
+		return resign(tx, node)
+	})
+	if err != nil {
+		return err
+	}
+	return s.awaitResigned(ctx, id)
+}
 
 // forget deletes a node that has no tasks, and the volumes that were on it.
 func (s *Server) forget(tx *store.Tx, answer *warrenv1.RemoveNodeResponse, force bool, command string) error {
@@ -61,6 +92,9 @@ func (s *Server) forget(tx *store.Tx, answer *warrenv1.RemoveNodeResponse, force
 	volumes, tasks, err := s.mayRemove(tx, node, force, command)
 	if err != nil {
 		return err
+	}
+	if slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER) {
+		return errManages
 	}
 	if len(tasks) > 0 {
 		return errTasksLeft
@@ -74,11 +108,6 @@ func (s *Server) forget(tx *store.Tx, answer *warrenv1.RemoveNodeResponse, force
 	}
 	if err := tx.NodeStatus().Delete(node.GetMeta().GetId()); err != nil {
 		return err
-	}
-	if slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER) {
-		if err := s.retire(tx, node.GetMeta().GetId()); err != nil {
-			return err
-		}
 	}
 	return tx.Nodes().Delete(node)
 }
@@ -129,22 +158,21 @@ func (s *Server) giveUpTask(tx *store.Tx, task *warrenv1.Task, why string) error
 	}, m.GetNamespace(), m.GetId())
 }
 
-// giveUpVolume says in the place of its node that a volume's data is gone.
+// giveUpVolume says that a volume's data is nowhere. Its node, should it hear of
+// it still, is asked for nothing: what is on its disk stays.
 func (s *Server) giveUpVolume(tx *store.Tx, volume *warrenv1.Volume, why string) error {
 	m := volume.GetMeta()
 	volume, err := tx.Volumes().Get(m.GetNamespace(), m.GetId())
 	if err != nil {
 		return err
 	}
+	volume.NodeId = ""
 	if volume.GetDeletedAt() == nil {
 		volume.DeletedAt = s.now()
-		if err := tx.Volumes().Put(volume); err != nil {
-			return err
-		}
 	}
-	return tx.VolumeStatus().Put(&warrenv1.VolumeStatus{
-		VolumeId: m.GetId(), NodeId: volume.GetNodeId(), Phase: warrenv1.VolumePhase_VOLUME_PHASE_GONE, Message: why,
-	}, m.GetNamespace(), m.GetId())
+	return errors.Join(tx.Volumes().Put(volume), tx.VolumeStatus().Put(&warrenv1.VolumeStatus{
+		VolumeId: m.GetId(), Phase: warrenv1.VolumePhase_VOLUME_PHASE_GONE, Message: why,
+	}, m.GetNamespace(), m.GetId()))
 }
 
 // mayRemove refuses to take out a node whose data would be lost or whose tasks

@@ -50,8 +50,12 @@ func (n *nodes) UpdateNode(ctx context.Context, r *warrenv1.UpdateNodeRequest) (
 		m.UpdatedAt = n.now()
 		return m.GetId(), tx.Nodes().Put(node)
 	})
-	if err == nil && r.GetManager() {
+	switch {
+	case err != nil || r.Manager == nil:
+	case r.GetManager():
 		err = n.awaitManager(ctx, id)
+	default:
+		err = n.awaitResigned(ctx, id)
 	}
 	if err != nil {
 		return nil, err

@@ -18,6 +18,8 @@ type Peers interface {
 	LeaderAddress() string
 	// Leadership signals changes of who leads until stop is called.
 	Leadership() (changes <-chan struct{}, stop func())
+	// TransferLeadership has another manager lead, and returns once it does.
+	TransferLeadership(ctx context.Context) error
 	// To connects to the manager at an address.
 	To(address string) (grpc.ClientConnInterface, error)
 }

@@ -25,6 +25,18 @@ func (s *Server) MaySpeakRaft(ctx context.Context, id pki.Identity, issued time.
 	return err
 }
 
+// wasManager tells whether a node was a manager once and is none any more.
+func (s *Server) wasManager(ctx context.Context, nodeID string) bool {
+	if nodeID == "" {
+		return false
+	}
+	err := s.store.ViewStale(ctx, func(tx *store.ReadTx) error {
+		_, err := tx.Retired().Get(nodeID)
+		return err
+	})
+	return err == nil
+}
+
 // GuardRaft calls look now and whenever another manager was removed or demoted,
 // until ctx ends.
 func (s *Server) GuardRaft(ctx context.Context, look func()) error {

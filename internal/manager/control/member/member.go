@@ -12,10 +12,14 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/manager/consensus"
 	"github.com/cuemby/warren/internal/manager/reconcile"
 	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/manager/store/storepb"
+	"github.com/cuemby/warren/internal/spec"
 )
 
 // Agreement is who takes part, and how to change that.
@@ -50,10 +54,14 @@ func (r *Reconciler) Run(ctx context.Context) error {
 }
 
 func (r *Reconciler) react(ctx context.Context, _ store.Changes) error {
-	wanted := map[string]*warrenv1.Node{}
+	wanted, resigning := map[string]*warrenv1.Node{}, map[string]*warrenv1.Node{}
 	err := r.store.ViewStale(ctx, func(tx *store.ReadTx) error {
 		for _, node := range tx.Nodes().List() {
-			if slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER) {
+			switch {
+			case !slices.Contains(node.GetRoles(), warrenv1.Role_ROLE_MANAGER):
+			case node.GetResigning():
+				resigning[node.GetMeta().GetId()] = node
+			default:
 				wanted[node.GetMeta().GetId()] = node
 			}
 		}
@@ -70,11 +78,18 @@ func (r *Reconciler) react(ctx context.Context, _ store.Changes) error {
 	for _, m := range members {
 		node := wanted[m.NodeID]
 		if node == nil {
-			failed = append(failed, r.remove(ctx, m))
+			err := r.remove(ctx, m)
+			if err != nil {
+				delete(resigning, m.NodeID)
+			}
+			failed = append(failed, err)
 		} else if m.Voter {
 			delete(wanted, m.NodeID)
 			failed = append(failed, r.noteAddress(ctx, node, m.Address))
 		}
+	}
+	for id := range resigning {
+		failed = append(failed, r.dismiss(ctx, id))
 	}
 	for id, node := range wanted {
 		failed = append(failed, r.add(ctx, id, node))
@@ -99,6 +114,27 @@ func (r *Reconciler) remove(ctx context.Context, m consensus.Member) error {
 	}
 	r.log.Info("a manager takes part no longer", "id", m.NodeID, "address", m.Address)
 	return nil
+}
+
+// dismiss writes down that a node that resigned is no manager any more, now
+// that nobody needs its vote. Its earlier certificates are those of none.
+func (r *Reconciler) dismiss(ctx context.Context, id string) error {
+	return r.store.Update(ctx, func(tx *store.Tx) error {
+		row, err := tx.Nodes().Get(id)
+		if errors.Is(err, store.ErrNotFound) || err == nil && !row.GetResigning() {
+			return nil // removed meanwhile, or promoted again
+		}
+		if err != nil {
+			return err
+		}
+		row.Roles = slices.DeleteFunc(row.GetRoles(), func(role warrenv1.Role) bool { return role == warrenv1.Role_ROLE_MANAGER })
+		row.Resigning, row.Address = false, ""
+		now, m := timestamppb.Now(), row.GetMeta()
+		return errors.Join(tx.Nodes().Put(row), tx.ManagerStatus().Delete(id), tx.Retired().Put(&storepb.Retired{At: now}, id),
+			tx.Events().Append(&warrenv1.Event{
+				Time: now, Kind: spec.KindNode, Name: m.GetName(), Id: id, Reason: "demoted", Message: "it is no manager any more",
+			}))
+	})
 }
 
 // noteAddress writes down where a manager is now: it tells the agreement, and
