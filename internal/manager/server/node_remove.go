@@ -101,7 +101,9 @@ func (s *Server) forget(tx *store.Tx, answer *warrenv1.RemoveNodeResponse, force
 	}
 	answer.LostVolumes = nil
 	for _, v := range volumes {
-		answer.LostVolumes = append(answer.LostVolumes, v.GetMeta().GetName())
+		if v.GetDeletedAt() == nil {
+			answer.LostVolumes = append(answer.LostVolumes, v.GetMeta().GetName())
+		}
 		if err := s.giveUpVolume(tx, v, fmt.Sprintf("node %s was removed", node.GetMeta().GetName())); err != nil {
 			return err
 		}
