@@ -14,6 +14,7 @@ import (
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/client"
 	"github.com/cuemby/warren/internal/manager/store"
+	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/spec"
 )
 
@@ -117,6 +118,8 @@ func noMember(err error) bool {
 // name: it is worth nothing without the unlock key, which is removed.
 func (p *prepared) retire() error {
 	p.closeAPI()
+	p.unlock.Destroy()
+	p.unlock = seal.UnlockKey{}
 	if err := p.setManager(false); err != nil {
 		return err
 	}
