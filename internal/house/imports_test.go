@@ -42,6 +42,7 @@ var bans = []ban{
 	{"internal/worker/volume", "internal/worker/volume/local", nil, "an interface that imports its driver is no interface"},
 	{"internal/worker/agent", "internal/worker/runtime/containerd", nil, "only node wires drivers to the agent"},
 	{"internal/worker/agent", "internal/worker/volume/local", nil, "only node wires drivers to the agent"},
+	{"internal/worker/agent", "internal/worker/volume/hostpath", nil, "only node wires drivers to the agent"},
 
 	// A person's program has no short cut into the server.
 	{"internal/cli/...", "internal/manager/...", nil, "the CLI does nothing that another client could not do"},

@@ -25,6 +25,11 @@ type Snapshot struct {
 type Volume struct {
 	Namespace, Name, Node string
 	UsedBytes             uint64
+	// CapacityBytes is at how many it is full, LimitBytes what was asked for; 0
+	// without a limit.
+	CapacityBytes, LimitBytes uint64
+	// Trash means that it was deleted and can come back.
+	Trash bool
 }
 
 // Secret is a secret that expires.
@@ -41,6 +46,9 @@ var (
 	tasks     = prometheus.NewDesc("warren_tasks", "Tasks by state.", []string{"state"}, nil)
 	volumes   = prometheus.NewDesc("warren_volumes", "Volumes.", nil, nil)
 	used      = prometheus.NewDesc("warren_volume_used_bytes", "Bytes that the volume takes on its storage, when last measured.", []string{"namespace", "volume", "node"}, nil)
+	capacity  = prometheus.NewDesc("warren_volume_capacity_bytes", "Bytes at which a volume with a limit is full.", []string{"namespace", "volume", "node"}, nil)
+	limit     = prometheus.NewDesc("warren_volume_limit_bytes", "Bytes that the volume was given with --size.", []string{"namespace", "volume", "node"}, nil)
+	trash     = prometheus.NewDesc("warren_volume_trash_bytes", "Bytes that volumes in the trash take, by node.", []string{"node"}, nil)
 	index     = prometheus.NewDesc("warren_state_applied_index", "Raft index up to which the state is applied.", nil, nil)
 	readable  = prometheus.NewDesc("warren_state_readable", "1 when the state could be read for this scrape.", nil, nil)
 	buildInfo = prometheus.NewDesc("warren_build_info", "Always 1; the label tells the version.", []string{"version"}, nil)
@@ -59,7 +67,7 @@ func NewState(version string, read func() (Snapshot, error)) *State {
 
 // Describe implements prometheus.Collector.
 func (s *State) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{services, secrets, expires, nodes, tasks, volumes, used, index, readable, buildInfo} {
+	for _, d := range []*prometheus.Desc{services, secrets, expires, nodes, tasks, volumes, used, capacity, limit, trash, index, readable, buildInfo} {
 		ch <- d
 	}
 }
@@ -78,7 +86,6 @@ func (s *State) Collect(ch chan<- prometheus.Metric) {
 	gauge(readable, 1)
 	gauge(services, float64(now.Services))
 	gauge(secrets, float64(now.Secrets))
-	gauge(volumes, float64(len(now.Volumes)))
 	gauge(index, float64(now.AppliedIndex))
 	for _, s := range now.Expiring {
 		gauge(expires, float64(s.ExpiresAt.UnixMilli())/1000, s.Namespace, s.Name)
@@ -89,7 +96,21 @@ func (s *State) Collect(ch chan<- prometheus.Metric) {
 	for state, n := range now.Tasks {
 		gauge(tasks, float64(n), state)
 	}
+	live, inTrash := 0, map[string]uint64{}
 	for _, v := range now.Volumes {
+		if v.Trash {
+			inTrash[v.Node] += v.UsedBytes
+			continue
+		}
+		live++
 		gauge(used, float64(v.UsedBytes), v.Namespace, v.Name, v.Node)
+		if v.LimitBytes != 0 {
+			gauge(capacity, float64(v.CapacityBytes), v.Namespace, v.Name, v.Node)
+			gauge(limit, float64(v.LimitBytes), v.Namespace, v.Name, v.Node)
+		}
+	}
+	gauge(volumes, float64(live))
+	for node, bytes := range inTrash {
+		gauge(trash, float64(bytes), node)
 	}
 }

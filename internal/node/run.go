@@ -23,7 +23,8 @@ type opening func() (*state, error)
 // for the manager: its containers have to go on whether or not there is one.
 func (p *prepared) run(ctx context.Context, open opening) error {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		metrics.Disk(p.layout.space))
 	var ready readiness
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.serveHTTP(ctx, &ready, registry) })

@@ -91,9 +91,12 @@ func (s *state) numbers(ctx context.Context) (metrics.Snapshot, error) {
 }
 
 func volumeSize(tx *store.ReadTx, v *warrenv1.Volume) metrics.Volume {
-	size := metrics.Volume{Namespace: v.GetMeta().GetNamespace(), Name: v.GetMeta().GetName(), Node: v.GetNodeId()}
-	if status, err := tx.VolumeStatus().Peek(size.Namespace, v.GetMeta().GetId()); err == nil {
-		size.UsedBytes = status.GetUsedBytes()
+	size := metrics.Volume{
+		Namespace: v.GetMeta().GetNamespace(), Name: v.GetMeta().GetName(), Node: v.GetNodeId(),
+		LimitBytes: v.GetSpec().GetSizeBytes(), Trash: v.GetTrashedAt() != nil,
+	}
+	if status, err := tx.VolumeStatus().Peek(v.GetMeta().GetNamespace(), v.GetMeta().GetId()); err == nil {
+		size.UsedBytes, size.CapacityBytes = status.GetUsedBytes(), status.GetCapacityBytes()
 	}
 	return size
 }

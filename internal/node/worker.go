@@ -12,12 +12,14 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/cuemby/warren/internal/pki"
+	"github.com/cuemby/warren/internal/spec"
 	"github.com/cuemby/warren/internal/version"
 	"github.com/cuemby/warren/internal/worker/agent"
 	"github.com/cuemby/warren/internal/worker/network/bridge"
 	"github.com/cuemby/warren/internal/worker/runtime/containerd"
 	"github.com/cuemby/warren/internal/worker/secretfs"
 	"github.com/cuemby/warren/internal/worker/volume"
+	"github.com/cuemby/warren/internal/worker/volume/hostpath"
 	"github.com/cuemby/warren/internal/worker/volume/local"
 )
 
@@ -49,7 +51,9 @@ func newWorker(ctx context.Context, p *prepared, source *pki.CertificateSource) 
 	if w.local, err = local.Open(p.layout.volumes(), p.log.With("room", "volume/local")); err != nil {
 		return w, err
 	}
-	w.volumes = volume.NewManager(map[string]volume.Driver{"local": w.local}, p.log.With("room", "volume"))
+	w.volumes = volume.NewManager(map[string]volume.Driver{
+		spec.DriverLocal: w.local, volume.DriverHost: hostpath.New(p.layout.Data, p.layout.Run),
+	}, p.log.With("room", "volume"))
 	subnet, err := parseSubnet(p.settings.NetworkSubnet)
 	if err != nil {
 		return w, err
@@ -64,7 +68,7 @@ func newWorker(ctx context.Context, p *prepared, source *pki.CertificateSource) 
 	}
 	w.agent, err = agent.New(agent.Config{
 		DataDir: p.layout.Data, Hostname: host, Address: p.settings.AdvertiseAddr, Version: version.Version, BootID: p.options.BootID,
-		Dial: p.dialer(source), Learned: p.learned,
+		Disk: p.layout.space, Dial: p.dialer(source), Learned: p.learned,
 		Runtime: w.runtime, Volumes: w.volumes, Network: w.network,
 		OpenSecrets: func(live []string) (agent.Secrets, error) {
 			return secretfs.Open(p.layout.secrets(), live, p.log.With("room", "secretfs"))

@@ -134,16 +134,21 @@ func validateNetwork(service string, c *warrenv1.ContainerSpec) error {
 func validateVolumes(service string, c *warrenv1.ContainerSpec) error {
 	seen := map[string]string{}
 	for _, v := range c.GetVolumes() {
-		if err := ValidName(KindVolume, v.GetVolume()); err != nil {
+		name := VolumeOfSlot(v.GetVolume(), MaxReplicas)
+		check := func() error { return ValidName(KindVolume, name) }
+		if v.GetHostPath() != "" {
+			name, check = v.GetHostPath(), func() error { return validateHostPath(v) }
+		}
+		if err := check(); err != nil {
 			return err
 		}
-		if err := mountPath(v.GetVolume(), v.GetPath()); err != nil {
+		if err := mountPath(name, v.GetPath()); err != nil {
 			return err
 		}
 		if other, twice := seen[v.GetPath()]; twice {
-			return invalid(KindVolume, v.GetVolume(), "volumes %q and %q are both mounted at %s", other, v.GetVolume(), v.GetPath())
+			return invalid(KindVolume, name, "volumes %q and %q are both mounted at %s", other, name, v.GetPath())
 		}
-		seen[v.GetPath()] = v.GetVolume()
+		seen[v.GetPath()] = name
 	}
 	return nil
 }

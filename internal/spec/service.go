@@ -50,6 +50,9 @@ func ValidateServiceSpec(service string, s *warrenv1.ServiceSpec) error {
 	if err := validateMode(service, s); err != nil {
 		return err
 	}
+	if err := validateSlots(service, s); err != nil {
+		return err
+	}
 	if err := validateUpdate(service, s); err != nil {
 		return err
 	}

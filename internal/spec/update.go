@@ -82,7 +82,10 @@ func UpdateOrder(s *warrenv1.ServiceSpec, exclusive func(volume string) bool) wa
 		order = warrenv1.UpdateOrder_UPDATE_ORDER_STOP_FIRST // they would want the same ports
 	}
 	for _, v := range s.GetContainer().GetVolumes() {
-		if exclusive(v.GetVolume()) {
+		if v.GetHostPath() != "" {
+			continue
+		}
+		if v.GetExclusive() || exclusive(VolumeOfSlot(v.GetVolume(), 1)) {
 			return warrenv1.UpdateOrder_UPDATE_ORDER_STOP_FIRST
 		}
 		if !v.GetReadOnly() {

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strings"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 )
@@ -102,32 +101,4 @@ func VolumePath(root, namespace, name string) string {
 		return path.Join(root, name)
 	}
 	return path.Join(root, "@"+namespace, name)
-}
-
-// ParseVolumeMount reads name:/path, with :ro and :nocopy behind it if wanted.
-// It checks the form; ValidateContainer checks the values.
-func ParseVolumeMount(arg string) (*warrenv1.VolumeMount, error) {
-	const form = "write it as NAME:/PATH[:ro][:nocopy], for example db-data:/var/lib/postgresql/data"
-	name, rest, found := strings.Cut(arg, ":")
-	if !found || name == "" || rest == "" {
-		return nil, invalid(KindVolume, name, "volume %q does not say where to mount which volume", arg).WithHint(form)
-	}
-	if strings.HasPrefix(name, "/") || strings.HasPrefix(name, ".") {
-		return nil, invalid(KindVolume, name, "%q is a path on the host, not the name of a volume", name).WithHint(form)
-	}
-	target, options, _ := strings.Cut(rest, ":")
-	m := &warrenv1.VolumeMount{Volume: name, Path: target}
-	for _, option := range strings.FieldsFunc(options, func(c rune) bool { return c == ':' || c == ',' }) {
-		switch option {
-		case "rw":
-		case "ro":
-			m.ReadOnly = true
-		case "nocopy":
-			m.NoCopy = true
-		default:
-			return nil, invalid(KindVolume, name, "volume option %q in %q is not known", option, arg).
-				WithHint("%s", suggestion(option, []string{"nocopy", "ro", "rw"}, "the options are"))
-		}
-	}
-	return m, nil
 }

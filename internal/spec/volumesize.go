@@ -29,6 +29,16 @@ func volumeSize(volume string, size uint64) error {
 	return nil
 }
 
+// NearlyFull tells whether people are to be warned that something is full: from
+// 80 % on, and once they were, until it is below 75 %.
+func NearlyFull(used, capacity uint64, before bool) bool {
+	share := 80.0
+	if before {
+		share = 75
+	}
+	return capacity != 0 && float64(used) >= float64(capacity)*share/100
+}
+
 // MayResize tells whether a volume can be given that limit.
 func MayResize(v *warrenv1.Volume, size uint64) error {
 	name, limit := v.GetMeta().GetName(), v.GetSpec().GetSizeBytes()

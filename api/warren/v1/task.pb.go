@@ -214,15 +214,13 @@ func (Health) EnumDescriptor() ([]byte, []int) {
 
 // VolumePin is a volume that was resolved for one task.
 type VolumePin struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	VolumeId  string                 `protobuf:"bytes,1,opt,name=volume_id,json=volumeId,proto3" json:"volume_id,omitempty"`
-	Volume    string                 `protobuf:"bytes,2,opt,name=volume,proto3" json:"volume,omitempty"`
-	Path      string                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
-	ReadOnly  bool                   `protobuf:"varint,4,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
-	NoCopy    bool                   `protobuf:"varint,5,opt,name=no_copy,json=noCopy,proto3" json:"no_copy,omitempty"`
-	Exclusive bool                   `protobuf:"varint,6,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
-	// Instead of a volume.
-	HostPath      string `protobuf:"bytes,7,opt,name=host_path,json=hostPath,proto3" json:"host_path,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	VolumeId      string                 `protobuf:"bytes,1,opt,name=volume_id,json=volumeId,proto3" json:"volume_id,omitempty"`
+	Volume        string                 `protobuf:"bytes,2,opt,name=volume,proto3" json:"volume,omitempty"`
+	Path          string                 `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
+	ReadOnly      bool                   `protobuf:"varint,4,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	NoCopy        bool                   `protobuf:"varint,5,opt,name=no_copy,json=noCopy,proto3" json:"no_copy,omitempty"`
+	Exclusive     bool                   `protobuf:"varint,6,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -297,13 +295,6 @@ func (x *VolumePin) GetExclusive() bool {
 		return x.Exclusive
 	}
 	return false
-}
-
-func (x *VolumePin) GetHostPath() string {
-	if x != nil {
-		return x.HostPath
-	}
-	return ""
 }
 
 // SecretPin is one version of a secret that was resolved for one task.
@@ -1337,15 +1328,14 @@ var File_warren_v1_task_proto protoreflect.FileDescriptor
 
 const file_warren_v1_task_proto_rawDesc = "" +
 	"\n" +
-	"\x14warren/v1/task.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x19warren/v1/container.proto\"\xc5\x01\n" +
+	"\x14warren/v1/task.proto\x12\twarren.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x16warren/v1/common.proto\x1a\x19warren/v1/container.proto\"\xa8\x01\n" +
 	"\tVolumePin\x12\x1b\n" +
 	"\tvolume_id\x18\x01 \x01(\tR\bvolumeId\x12\x16\n" +
 	"\x06volume\x18\x02 \x01(\tR\x06volume\x12\x12\n" +
 	"\x04path\x18\x03 \x01(\tR\x04path\x12\x1b\n" +
 	"\tread_only\x18\x04 \x01(\bR\breadOnly\x12\x17\n" +
 	"\ano_copy\x18\x05 \x01(\bR\x06noCopy\x12\x1c\n" +
-	"\texclusive\x18\x06 \x01(\bR\texclusive\x12\x1b\n" +
-	"\thost_path\x18\a \x01(\tR\bhostPath\"\xf8\x01\n" +
+	"\texclusive\x18\x06 \x01(\bR\texclusive\"\xf8\x01\n" +
 	"\tSecretPin\x12\x1b\n" +
 	"\tsecret_id\x18\x01 \x01(\tR\bsecretId\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x18\n" +

@@ -367,6 +367,8 @@ type VolumeStatus struct {
 	LastMountedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_mounted_at,json=lastMountedAt,proto3" json:"last_mounted_at,omitempty"`
 	// At how many used bytes it is full; 0 when only the disk limits it.
 	CapacityBytes uint64 `protobuf:"varint,13,opt,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
+	// It was 80 % full or more when it was measured last; false again below 75 %.
+	NearlyFull    bool `protobuf:"varint,14,opt,name=nearly_full,json=nearlyFull,proto3" json:"nearly_full,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -490,6 +492,13 @@ func (x *VolumeStatus) GetCapacityBytes() uint64 {
 		return x.CapacityBytes
 	}
 	return 0
+}
+
+func (x *VolumeStatus) GetNearlyFull() bool {
+	if x != nil {
+		return x.NearlyFull
+	}
+	return false
 }
 
 // Usage names one user of a volume or a secret.
@@ -1081,7 +1090,7 @@ const file_warren_v1_volume_proto_rawDesc = "" +
 	"\x06status\x18\n" +
 	" \x01(\v2\x17.warren.v1.VolumeStatusR\x06status\x12\x1b\n" +
 	"\tnode_name\x18\v \x01(\tR\bnodeName\x12)\n" +
-	"\aused_by\x18\f \x03(\v2\x10.warren.v1.UsageR\x06usedBy\"\x9b\x04\n" +
+	"\aused_by\x18\f \x03(\v2\x10.warren.v1.UsageR\x06usedBy\"\xbc\x04\n" +
 	"\fVolumeStatus\x12\x1b\n" +
 	"\tvolume_id\x18\x01 \x01(\tR\bvolumeId\x12\x17\n" +
 	"\anode_id\x18\x02 \x01(\tR\x06nodeId\x12,\n" +
@@ -1100,7 +1109,9 @@ const file_warren_v1_volume_proto_rawDesc = "" +
 	" \x01(\x04R\vresizeBytes\x12&\n" +
 	"\x0flast_mounted_by\x18\v \x01(\tR\rlastMountedBy\x12B\n" +
 	"\x0flast_mounted_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rlastMountedAt\x12%\n" +
-	"\x0ecapacity_bytes\x18\r \x01(\x04R\rcapacityBytesB\r\n" +
+	"\x0ecapacity_bytes\x18\r \x01(\x04R\rcapacityBytes\x12\x1f\n" +
+	"\vnearly_full\x18\x0e \x01(\bR\n" +
+	"nearlyFullB\r\n" +
 	"\v_used_bytes\"?\n" +
 	"\x05Usage\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +

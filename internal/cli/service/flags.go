@@ -40,7 +40,7 @@ func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
 	flags.StringVar(&f.image, "image", "", "`IMAGE` to run, as Docker writes it: postgres:15")
 	flags.Uint32Var(&f.replicas, "replicas", 1, "`NUMBER` of tasks")
 	flags.StringArrayVar(&f.constraints, "constraint", nil, "`CONDITION` on the node: node.labels.KEY==VALUE, !=, node.name or node.id (repeatable)")
-	flags.StringArrayVar(&f.volumes, "volume", nil, "`NAME:/PATH[:ro][:nocopy]`: a volume at a path of the container (repeatable)")
+	flags.StringArrayVar(&f.volumes, "volume", nil, "`NAME:/PATH[:ro][:nocopy][:exclusive]`: a volume at a path of the container, where {{.Slot}} in the name is the task's slot; or type=bind,source=/PATH,target=/PATH[,readonly]: a path of the node (repeatable)")
 	flags.StringArrayVar(&f.secrets, "secret", nil, "`NAME`, or source=NAME,target=PATH,uid=N,gid=N,mode=0400,on-change=ACTION: a secret below /run/secrets. Its new versions: none (tasks keep theirs until they are replaced), update (the file is replaced), signal:HUP (that, and a signal), restart (the tasks are replaced, and come back to the old version when one fails) (repeatable)")
 	flags.StringVar(&f.unmount, "unmount-secrets-on", "never", "`WHEN`: healthy takes a container's secrets away once its health check has succeeded; or never")
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "`NAME=VALUE`: an environment variable; for what is secret use --secret (repeatable)")

@@ -52,22 +52,35 @@ func (e EnvVar) String() string { return e.Name + "=" + e.Value }
 
 // VolumeMount is a volume at a path of the container.
 type VolumeMount struct {
-	Volume   string `json:"volume"`
-	Path     string `json:"path"`
-	ReadOnly bool   `json:"read_only"`
-	NoCopy   bool   `json:"no_copy"`
+	// HostPath is set instead of Volume for a path of the node.
+	HostPath  string `json:"host_path,omitempty"`
+	Volume    string `json:"volume"`
+	Path      string `json:"path"`
+	ReadOnly  bool   `json:"read_only"`
+	NoCopy    bool   `json:"no_copy"`
+	Exclusive bool   `json:"exclusive,omitempty"`
 	// IOLimit is left out when there is none.
 	IOLimit *IOLimit `json:"io_limit,omitempty"`
 }
 
 // String is the mount as --volume takes it.
 func (m VolumeMount) String() string {
+	if m.HostPath != "" {
+		s := "type=bind,source=" + m.HostPath + ",target=" + m.Path
+		if m.ReadOnly {
+			s += ",readonly"
+		}
+		return s
+	}
 	s := m.Volume + ":" + m.Path
 	if m.ReadOnly {
 		s += ":ro"
 	}
 	if m.NoCopy {
 		s += ":nocopy"
+	}
+	if m.Exclusive {
+		s += ":exclusive"
 	}
 	return s
 }
@@ -144,7 +157,10 @@ func newContainer(c *warrenv1.ContainerSpec) Container {
 		User:    c.GetUser(),
 		Network: spec.NetworkModeName(c.GetNetwork()),
 		Volumes: All(c.GetVolumes(), func(m *warrenv1.VolumeMount) VolumeMount {
-			return VolumeMount{Volume: m.GetVolume(), Path: m.GetPath(), ReadOnly: m.GetReadOnly(), NoCopy: m.GetNoCopy(), IOLimit: newIOLimit(m.GetIoLimit())}
+			return VolumeMount{
+				Volume: m.GetVolume(), HostPath: m.GetHostPath(), Path: m.GetPath(), ReadOnly: m.GetReadOnly(),
+				NoCopy: m.GetNoCopy(), Exclusive: m.GetExclusive(), IOLimit: newIOLimit(m.GetIoLimit()),
+			}
 		}),
 		Secrets: All(c.GetSecrets(), newSecretMount),
 		Ports: All(c.GetPorts(), func(p *warrenv1.PublishedPort) Port {

@@ -44,6 +44,10 @@ func taskEvent(task *warrenv1.Task, was, is *warrenv1.TaskStatus) *warrenv1.Even
 // volumeEvent says what a new status of a volume means to a person; nil when
 // nothing.
 func volumeEvent(volume *warrenv1.Volume, was, is *warrenv1.VolumeStatus) *warrenv1.Event {
+	if is.GetNearlyFull() && !was.GetNearlyFull() {
+		return about(spec.KindVolume, volume.GetMeta(), timestamppb.Now(), "nearly-full", fmt.Sprintf("%s of %s are used",
+			spec.FormatSize(is.GetUsedBytes()), spec.FormatSize(is.GetCapacityBytes())))
+	}
 	failed := is.GetPhase() == warrenv1.VolumePhase_VOLUME_PHASE_FAILED
 	if !failed || was.GetPhase() == is.GetPhase() && was.GetMessage() == is.GetMessage() {
 		return nil
@@ -60,8 +64,12 @@ func nodeEvent(tx *store.Tx, nodeID, reason, message string) error {
 	return tx.Events().Append(about(spec.KindNode, node.GetMeta(), timestamppb.Now(), reason, message))
 }
 
-// appendEvent records an event that a worker tells of.
-func appendEvent(tx *store.Tx, e *warrenv1.Event) error {
+// appendEvent records an event that a worker tells of. Of itself it need not
+// tell the name.
+func appendEvent(tx *store.Tx, nodeID string, e *warrenv1.Event) error {
+	if e.GetKind() == spec.KindNode {
+		return nodeEvent(tx, nodeID, e.GetReason(), e.GetMessage())
+	}
 	if e.GetTime() == nil {
 		e = proto.CloneOf(e)
 		e.Time = timestamppb.Now()

@@ -108,7 +108,7 @@ func (t *term) write(ctx context.Context, batch []report, endsOnly bool) error {
 				if endsOnly {
 					break
 				}
-				if err := appendEvent(tx, e); err != nil {
+				if err := appendEvent(tx, r.session.nodeID, e); err != nil {
 					return err
 				}
 			}
@@ -212,7 +212,7 @@ func keepKnown(was, is *warrenv1.VolumeStatus) *warrenv1.VolumeStatus {
 		is.LastMountedAt, is.LastMountedBy = was.GetLastMountedAt(), was.GetLastMountedBy()
 	}
 	if is.UsedBytes == nil && was != nil {
-		is.UsedBytes, is.CapacityBytes, is.MeasuredAt = was.UsedBytes, was.CapacityBytes, was.MeasuredAt
+		is.UsedBytes, is.CapacityBytes, is.MeasuredAt, is.NearlyFull = was.UsedBytes, was.CapacityBytes, was.MeasuredAt, was.NearlyFull
 	}
 	return is
 }

@@ -90,8 +90,10 @@ func (p *plan) blocked(t *Task) string {
 			return fmt.Sprintf("volume %s no longer exists", ref.Name)
 		case v.Deleting:
 			return fmt.Sprintf("volume %s is being deleted", v.Name)
-		case v.Access == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE && v.Holder != "":
+		case v.Holder != "":
 			return fmt.Sprintf("volume %s is exclusive and held by %s", v.Name, v.Holder)
+		case ref.Exclusive && v.HeldOn != "":
+			return fmt.Sprintf("volume %s is wanted exclusively and held by others", v.Name)
 		}
 	}
 	return ""

@@ -42,7 +42,7 @@ func drawSnapshot(t *rapid.T) Snapshot {
 		task := Task{ID: fmt.Sprint("t", i), Name: fmt.Sprint("task-", i), ServiceID: rapid.SampledFrom([]string{"s0", "s1", "s2"}).Draw(t, "service")}
 		task.Reserve = drawResources(t, 2)
 		for _, v := range rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 3, rapid.ID).Draw(t, "needs") {
-			task.Volumes = append(task.Volumes, VolumeRef{fmt.Sprint("v", v), fmt.Sprint("data-", v)})
+			task.Volumes = append(task.Volumes, VolumeRef{ID: fmt.Sprint("v", v), Name: fmt.Sprint("data-", v)})
 		}
 		s.Tasks = append(s.Tasks, task)
 	}

@@ -64,7 +64,7 @@ type Volume struct {
 	Access warrenv1.AccessMode
 	// HeldOn is a node on which tasks hold it now; empty when nobody does.
 	HeldOn string
-	// Holder names the task that holds an exclusive one.
+	// Holder names the task that holds it for itself alone.
 	Holder string
 	// Deleting volumes take no new tasks.
 	Deleting bool
@@ -87,7 +87,12 @@ type Task struct {
 
 // VolumeRef names a volume; the name is there for people, in case no volume
 // of that ID exists any more.
-type VolumeRef struct{ ID, Name string }
+type VolumeRef struct {
+	ID, Name string
+	// Exclusive means that the task wants it for itself alone, whatever the
+	// volume's access mode lets others do.
+	Exclusive bool
+}
 
 // Decisions is what shall be done. An object of the snapshot is in exactly one
 // of the lists, except for volumes that needed no decision.
@@ -225,7 +230,7 @@ func (p *plan) placeTask(t *Task) {
 			p.giveVolume(v, n)
 		}
 		v.HeldOn = n.ID
-		if v.Access == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE {
+		if ref.Exclusive || v.Access == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE {
 			v.Holder = t.Name
 		}
 	}

@@ -20,8 +20,13 @@ func TestWaitingTasksSayWhy(t *testing.T) {
 	needs := func(ids ...string) Task {
 		t := Task{ID: "t", Name: "pg-task-1", ServiceID: "s"}
 		for _, id := range ids {
-			t.Volumes = append(t.Volumes, VolumeRef{id, id})
+			t.Volumes = append(t.Volumes, VolumeRef{ID: id, Name: id})
 		}
+		return t
+	}
+	alone := func(id string) Task {
+		t := needs(id)
+		t.Volumes[0].Exclusive = true
 		return t
 	}
 	reserves := func(cpu, memory uint64) Task {
@@ -44,6 +49,7 @@ func TestWaitingTasksSayWhy(t *testing.T) {
 		"node is gone":   {[]Node{ready(one)}, []Volume{{ID: "v", Name: "v", Local: true, NodeID: "n9"}}, needs("v"), "0 of 1 node fits: 1 without volume v, which is on n9"},
 		"volume gone":    {[]Node{ready(one)}, nil, needs("v"), "volume v no longer exists"},
 		"being deleted":  {[]Node{ready(one)}, []Volume{{ID: "v", Name: "data", Deleting: true}}, needs("v"), "volume data is being deleted"},
+		"alone":          {[]Node{ready(one)}, []Volume{{ID: "v", Name: "data", Access: perNode, HeldOn: "n1"}}, alone("v"), "volume data is wanted exclusively and held by others"},
 		"held":           {[]Node{ready(one)}, []Volume{{ID: "v", Name: "data", Access: exclusive, Holder: "old-task-1"}}, needs("v"), "volume data is exclusive and held by old-task-1"},
 		"held elsewhere": {[]Node{ready(one), two}, []Volume{{ID: "v", Name: "data", Access: perNode, HeldOn: "n2"}}, needs("v"), "0 of 2 nodes fit: 1 not ready, 1 without volume data, which is on worker-2"},
 		"no CPU":         {[]Node{big, one}, nil, reserves(1000, 0), "0 of 2 nodes fit: 1 not ready, 1 without 1 CPU left to reserve"},
@@ -92,7 +98,7 @@ func TestAVolumeGoesWhereItsTaskGoes(t *testing.T) {
 	s := Snapshot{
 		Nodes:   []Node{{ID: "n1", Ready: true, Tasks: 5}, {ID: "n2", Ready: true, Volumes: 5}},
 		Volumes: []Volume{{ID: "v", Local: true}, {ID: "alone", Local: true}},
-		Tasks:   []Task{{ID: "a", ServiceID: "s", Volumes: []VolumeRef{{"v", "v"}}}},
+		Tasks:   []Task{{ID: "a", ServiceID: "s", Volumes: []VolumeRef{{ID: "v", Name: "v"}}}},
 	}
 	d := Decide(s)
 	if got, want := fmt.Sprint(d.Tasks, d.Volumes), "[{a n2}] [{v n2} {alone n1}]"; got != want {
@@ -140,7 +146,7 @@ func BenchmarkDecide(b *testing.B) {
 	for i := range tasks {
 		v := fmt.Sprintf("v%d", i)
 		s.Volumes = append(s.Volumes, Volume{ID: v, Name: v, Local: true})
-		s.Tasks = append(s.Tasks, Task{ID: fmt.Sprintf("t%d", i), ServiceID: fmt.Sprintf("s%d", i%500), Volumes: []VolumeRef{{v, v}}})
+		s.Tasks = append(s.Tasks, Task{ID: fmt.Sprintf("t%d", i), ServiceID: fmt.Sprintf("s%d", i%500), Volumes: []VolumeRef{{ID: v, Name: v}}})
 	}
 	for b.Loop() {
 		if d := Decide(s); len(d.Tasks) != tasks {

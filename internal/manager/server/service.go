@@ -66,7 +66,8 @@ func (s *services) ScaleService(ctx context.Context, r *warrenv1.ScaleServiceReq
 				WithHint("warren service update %s --constraint CONDITION chooses among the nodes", service.GetMeta().GetName())
 		}
 		next.Spec.Replicas = r.GetReplicas()
-		return s.revise(tx, service, next, nil)
+		create := s.volumesOnFirstUse(service.GetMeta().GetNamespace(), next.GetSpec())
+		return s.revise(tx, service, next, newVolumes(service.GetSpec(), create))
 	})
 }
 

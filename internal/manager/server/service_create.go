@@ -29,7 +29,7 @@ func (s *services) CreateService(ctx context.Context, r *warrenv1.CreateServiceR
 		},
 		Spec: r.GetSpec(), SpecVersion: 1, Revision: 1,
 	}
-	missing := s.volumesOnFirstUse(r.GetNamespace(), r.GetSpec().GetContainer())
+	missing := s.volumesOnFirstUse(r.GetNamespace(), r.GetSpec())
 	id, err := s.commit(ctx, func(tx *store.Tx) (string, error) {
 		service := proto.CloneOf(service) // chosen ports are this try's
 		m := service.GetMeta()
@@ -61,14 +61,14 @@ func (s *services) CreateService(ctx context.Context, r *warrenv1.CreateServiceR
 
 // volumesOnFirstUse prepares a local volume for each name in the container's
 // description, in case that there is none.
-func (s *services) volumesOnFirstUse(namespace string, c *warrenv1.ContainerSpec) map[string]*warrenv1.Volume {
+func (s *services) volumesOnFirstUse(namespace string, service *warrenv1.ServiceSpec) map[string]*warrenv1.Volume {
 	volumes := map[string]*warrenv1.Volume{}
-	for _, mount := range c.GetVolumes() {
-		request := &warrenv1.CreateVolumeRequest{Namespace: namespace, Name: mount.GetVolume()}
+	for _, name := range spec.VolumeNames(service) {
+		request := &warrenv1.CreateVolumeRequest{Namespace: namespace, Name: name}
 		spec.DefaultVolume(request)
-		volume := newVolume(request, spec.VolumeID(mount.GetVolume(), s.config.Rand()))
+		volume := newVolume(request, spec.VolumeID(name, s.config.Rand()))
 		volume.Meta.CreatedAt, volume.Meta.UpdatedAt = s.now(), s.now()
-		volumes[mount.GetVolume()] = volume
+		volumes[name] = volume
 	}
 	return volumes
 }
@@ -77,36 +77,41 @@ func (s *services) volumesOnFirstUse(namespace string, c *warrenv1.ContainerSpec
 // exist are created from create; if that has them not, they are all named in a
 // refusal.
 func bindVolumes(tx *store.Tx, service *warrenv1.Service, create map[string]*warrenv1.Volume) error {
-	m := service.GetMeta()
 	var missing []string
-	for _, mount := range service.GetSpec().GetContainer().GetVolumes() {
-		volume, err := optional(tx.Volumes().ByName(m.GetNamespace(), mount.GetVolume()))
-		switch {
-		case err != nil:
+	for _, name := range spec.VolumeNames(service.GetSpec()) {
+		if bound, err := bindVolume(tx, service, name, create[name]); err != nil {
 			return err
-		case volume == nil && create[mount.GetVolume()] == nil:
-			missing = append(missing, mount.GetVolume())
-			continue
-		case volume == nil:
-			volume = create[mount.GetVolume()]
-			err = createVolume(tx, volume, "for service "+m.GetName())
-		case volume.GetDeletedAt() != nil && create[mount.GetVolume()] == nil:
-			missing = append(missing, mount.GetVolume())
-			continue
-		case volume.GetDeletedAt() != nil:
-			err = volumeGoingAway(volume)
-		}
-		if err != nil {
-			return err
-		}
-		if err := addUse(tx, m.GetNamespace(), volume.GetMeta().GetId(), m.GetId()); err != nil {
-			return err
+		} else if !bound {
+			missing = append(missing, name)
 		}
 	}
 	if len(missing) > 0 {
-		return volumesGone(m.GetName(), missing)
+		return volumesGone(service.GetMeta().GetName(), missing)
 	}
 	return nil
+}
+
+// bindVolume notes the service as a user of one volume, which is created from
+// create if it does not exist; false when there is nothing to create it from.
+func bindVolume(tx *store.Tx, service *warrenv1.Service, name string, create *warrenv1.Volume) (bound bool, err error) {
+	m := service.GetMeta()
+	volume, err := optional(tx.Volumes().ByName(m.GetNamespace(), name))
+	there := volume != nil && volume.GetDeletedAt() == nil
+	switch {
+	case err != nil:
+		return false, err
+	case !there && create == nil:
+		return false, nil
+	case volume == nil:
+		volume = create
+		err = createVolume(tx, volume, "for service "+m.GetName())
+	case !there:
+		err = volumeGoingAway(volume)
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, addUse(tx, m.GetNamespace(), volume.GetMeta().GetId(), m.GetId())
 }
 
 // volumesGone refuses to start a service on volumes that are no more: it is

@@ -26,7 +26,7 @@ func (s *services) UpdateService(ctx context.Context, r *warrenv1.UpdateServiceR
 	if err := spec.Labels(r.GetLabels()); err != nil {
 		return nil, err
 	}
-	create := s.volumesOnFirstUse(spec.Namespace(r.GetRef().GetNamespace()), r.GetSpec().GetContainer())
+	create := s.volumesOnFirstUse(spec.Namespace(r.GetRef().GetNamespace()), r.GetSpec())
 	return s.answerUpdate(s.change(ctx, r.GetRef(), func(tx *store.Tx, service *warrenv1.Service) error {
 		before := spec.PresentRevision(service)
 		if r.GetRevision() != 0 && r.GetRevision() != before.GetRevision() {
@@ -64,8 +64,8 @@ func (s *services) answerUpdate(service *warrenv1.Service, err error) (*warrenv1
 // before: only they are created on first use. One that it has lost is never
 // given to it anew and empty.
 func newVolumes(before *warrenv1.ServiceSpec, create map[string]*warrenv1.Volume) map[string]*warrenv1.Volume {
-	for _, mount := range before.GetContainer().GetVolumes() {
-		delete(create, mount.GetVolume())
+	for _, name := range spec.VolumeNames(before) {
+		delete(create, name)
 	}
 	return create
 }
@@ -97,6 +97,9 @@ func (s *services) revise(tx *store.Tx, service *warrenv1.Service, next *warrenv
 		return err
 	}
 	spec.Revise(service, next, s.config.Clock())
+	if err := bindSlots(tx, service, before.GetSpec(), create); err != nil {
+		return err
+	}
 	if replace {
 		service.Rollout++
 		if err := bindSecrets(tx, service); err != nil {

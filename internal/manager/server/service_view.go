@@ -140,6 +140,9 @@ func sharedVolumes(tx *store.ReadTx, namespace string, s *warrenv1.ServiceSpec) 
 	}
 	var warnings []string
 	for _, mount := range s.GetContainer().GetVolumes() {
+		if mount.GetHostPath() != "" || spec.PerSlot(mount.GetVolume()) {
+			continue
+		}
 		volume, err := optional(tx.Volumes().ByName(namespace, mount.GetVolume()))
 		if err != nil {
 			return nil, err
@@ -148,7 +151,7 @@ func sharedVolumes(tx *store.ReadTx, namespace string, s *warrenv1.ServiceSpec) 
 		case volume == nil:
 		case global && volume.GetSpec().GetDriver() == spec.DriverLocal:
 			warnings = append(warnings, tiedToOneNode(tx, volume))
-		case volume.GetSpec().GetAccess() == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE:
+		case mount.GetExclusive() || volume.GetSpec().GetAccess() == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE:
 			warnings = append(warnings, fmt.Sprintf("volume %s is exclusive: one of the %d tasks runs, the others wait",
 				mount.GetVolume(), s.GetReplicas()))
 		case volume.GetSpec().GetDriver() == spec.DriverLocal:

@@ -37,6 +37,9 @@ type Secrets interface {
 type Config struct {
 	// DataDir holds worker/ and logs/, which are made when absent.
 	DataDir string
+	// Disk measures, in bytes, the filesystem that holds the volumes; that of
+	// DataDir when nil. Free is what users other than root get.
+	Disk func() (total, free uint64, err error)
 	// Hostname, Address and Version are told to the manager.
 	Hostname, Address, Version string
 	// BootID names the time since the machine booted; the kernel's when empty.
@@ -87,6 +90,9 @@ func New(cfg Config) (*Agent, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if cfg.Disk == nil {
+		cfg.Disk = func() (total, free uint64, err error) { return measure(cfg.DataDir) }
 	}
 	if cfg.BootID == "" {
 		id, err := bootID()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,8 @@ type node struct {
 	bootID  string
 	agent   *Agent
 	stop    func()
+	// diskFree is of 100 GiB.
+	diskFree atomic.Uint64
 }
 
 // onNode runs a test in virtual time on a node whose agent is running and has
@@ -48,6 +51,7 @@ func onNode(t *testing.T, test func(n *node)) {
 			wires:  &wires{journal: m.journal},
 			drawer: &drawer{journal: m.journal, dir: t.TempDir()}, dataDir: t.TempDir(),
 		}
+		n.diskFree.Store(50 << 30)
 		n.begin()
 		defer func() { n.stop() }()
 		test(n)
@@ -63,6 +67,7 @@ func (n *node) begin() {
 		n.Fatal(err)
 	}
 	n.agent, err = New(Config{
+		Disk:    func() (total, free uint64, err error) { return 100 << 30, n.diskFree.Load(), nil },
 		DataDir: n.dataDir, Hostname: "host-1", Version: "test", BootID: n.bootID, Log: log,
 		Dial: n.dial, Runtime: n.machine, Network: n.wires, OpenSecrets: n.drawer.open,
 		Volumes: volume.NewManager(map[string]volume.Driver{"local": driver}, log),

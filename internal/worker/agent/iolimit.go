@@ -39,7 +39,7 @@ func (l *ioLimits) add(pin *warrenv1.VolumePin, path string, c *warrenv1.Contain
 
 func limitOf(pin *warrenv1.VolumePin, c *warrenv1.ContainerSpec) *warrenv1.IoLimit {
 	for _, m := range c.GetVolumes() {
-		if m.GetVolume() == pin.GetVolume() && m.GetPath() == pin.GetPath() {
+		if m.GetPath() == pin.GetPath() { // the only one there
 			return m.GetIoLimit()
 		}
 	}

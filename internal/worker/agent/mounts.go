@@ -40,6 +40,16 @@ func (volumeHook) prepare(ctx context.Context, t *task, want *warrenv1.Task) err
 		identities[pin.GetVolumeId()] = identity{dev, ino}
 		mounts = append(mounts, runtime.Mount{Source: path, Target: pin.GetPath(), ReadOnly: pin.GetReadOnly()})
 	}
+	for _, m := range want.GetContainer().GetVolumes() {
+		if m.GetHostPath() == "" {
+			continue
+		}
+		source, err := t.a.cfg.Volumes.Stage(ctx, volume.HostPath(m.GetHostPath()))
+		if err != nil {
+			return err
+		}
+		mounts = append(mounts, runtime.Mount{Source: source, Target: m.GetPath(), ReadOnly: m.GetReadOnly()})
+	}
 	t.ready.volumes, t.ready.identities, t.ready.io = mounts, identities, io
 	return nil
 }

@@ -47,12 +47,17 @@ func (a *Agent) describe() *warrenv1.NodeDescription {
 // space is of a filesystem, in bytes; free is what users other than root get.
 type space struct{ total, free uint64 }
 
-// disk measures the filesystem of the data directory.
 func (a *Agent) disk() (space, error) {
+	total, free, err := a.cfg.Disk()
+	return space{total, free}, err
+}
+
+// measure measures the filesystem that a directory is on.
+func measure(dir string) (total, free uint64, err error) {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(a.cfg.DataDir, &fs); err != nil {
-		return space{}, fmt.Errorf("measure the disk of %s: %w", a.cfg.DataDir, err)
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return 0, 0, fmt.Errorf("measure the disk of %s: %w", dir, err)
 	}
-	size := uint64(fs.Bsize)
-	return space{total: fs.Blocks * size, free: fs.Bavail * size}, nil
+	// What is kept for root counts neither as free nor as there.
+	return (fs.Blocks - fs.Bfree + fs.Bavail) * uint64(fs.Bsize), fs.Bavail * uint64(fs.Bsize), nil
 }

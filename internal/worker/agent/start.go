@@ -120,6 +120,7 @@ func (t *task) started(want *warrenv1.Task) {
 	})
 	t.save()
 	for id := range t.progress.Volumes {
+		t.a.mountedBy(id, want.GetMeta().GetName())
 		if err := t.a.state.setMounted(id); err != nil {
 			t.log.Error("that the volume was mounted was not written down", "volume", id, "error", err)
 		}

@@ -22,15 +22,22 @@ const (
 
 func (s space) low() bool { return s.free < min(s.total/lowShare, lowBytes) }
 
-// watchDisk removes what is in the trash early while the disk is full, until
-// ctx ends.
+// watchDisk warns when the disk is nearly full, and removes what is in the trash
+// early while it is full, until ctx ends.
 func (a *Agent) watchDisk(ctx context.Context) {
 	tick := time.NewTicker(diskLook)
 	defer tick.Stop()
+	warned := false
 	for {
-		if disk, err := a.disk(); err != nil {
+		disk, err := a.disk()
+		if err != nil {
 			a.log.Warn("the disk cannot be measured", "error", err)
-		} else if disk.low() {
+		} else if full := spec.NearlyFull(disk.total-disk.free, disk.total, warned); full != warned {
+			if warned = full; full {
+				a.event(spec.KindNode, nil, "disk-nearly-full", fmt.Sprintf("%s of the disk's %s are free", spec.FormatSize(disk.free), spec.FormatSize(disk.total)))
+			}
+		}
+		if err == nil && disk.low() {
 			a.makeRoom()
 		}
 		select {

@@ -4,6 +4,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/spec"
 	"github.com/cuemby/warren/internal/worker/volume"
 )
 
@@ -34,5 +35,6 @@ func (a *Agent) measured(m volume.Measured) {
 			s.UsedBytes, s.MeasuredAt = &m.Bytes, timestamppb.New(m.At)
 		}
 		s.CapacityBytes = m.Capacity
+		s.NearlyFull = spec.NearlyFull(m.Bytes, m.Capacity, s.NearlyFull)
 	})
 }

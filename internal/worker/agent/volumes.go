@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/worker/volume"
@@ -304,6 +305,16 @@ func (k *keeper) usable() (volume.Volume, error) {
 		return volume.Volume{}, waiting("volume " + name + " is being made")
 	}
 	return k.volume(), nil
+}
+
+// mountedBy reports that a container was started with a volume.
+func (a *Agent) mountedBy(volumeID, task string) {
+	a.mu.Lock()
+	k := a.volumes[volumeID]
+	a.mu.Unlock()
+	if k != nil {
+		k.report(func(s *warrenv1.VolumeStatus) { s.LastMountedBy, s.LastMountedAt = task, timestamppb.Now() })
+	}
 }
 
 // keeper returns the one of a pinned volume.

@@ -26,7 +26,7 @@ func placeTask(tx *store.Tx, key store.Key, node string) (int, error) {
 		}
 	}
 	for _, volume := range volumes {
-		if ok, err := available(tx, volume, node); err != nil || !ok {
+		if ok, err := available(tx, volume, node, exclusive(task, volume.ID())); err != nil || !ok {
 			return 0, err
 		}
 	}
@@ -46,7 +46,7 @@ func placeTask(tx *store.Tx, key store.Key, node string) (int, error) {
 
 // available checks once more, in the transaction, what the scheduler decided
 // by: this is where a second writer is ruled out.
-func available(tx *store.Tx, key store.Key, node string) (bool, error) {
+func available(tx *store.Tx, key store.Key, node string, alone bool) (bool, error) {
 	volume, err := tx.Volumes().Get(key.Parts()...)
 	if err != nil {
 		return false, unlessNotFound(err)
@@ -60,8 +60,10 @@ func available(tx *store.Tx, key store.Key, node string) (bool, error) {
 		return false, nil
 	case isLocal(volume) && volume.GetNodeId() != "" && volume.GetNodeId() != node:
 		return false, nil
-	case volume.GetSpec().GetAccess() == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE:
+	case alone || volume.GetSpec().GetAccess() == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE:
 		return hold.GetHolders() == 0, nil
+	case hold.GetExclusiveTaskId() != "":
+		return false, nil
 	default:
 		return true, nil
 	}
@@ -87,7 +89,7 @@ func attach(tx *store.Tx, task *warrenv1.Task, volume store.Key, node string) er
 		hold = &storepb.Hold{}
 	}
 	hold.Holders++
-	if v.GetSpec().GetAccess() == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE {
+	if v.GetSpec().GetAccess() == warrenv1.AccessMode_ACCESS_MODE_EXCLUSIVE || exclusive(task, volume.ID()) {
 		hold.ExclusiveTaskId = task.GetMeta().GetId()
 	}
 	if err := tx.Holds().Put(hold, volume.Parts()...); err != nil {
@@ -97,6 +99,14 @@ func attach(tx *store.Tx, task *warrenv1.Task, volume store.Key, node string) er
 		VolumeId: volume.ID(), TaskId: task.GetMeta().GetId(), ServiceId: task.GetServiceId(),
 		NodeId: node, ReadOnly: readOnly(task, volume.ID()), CreatedAt: timestamppb.Now(),
 	}, volume.Namespace(), volume.ID(), task.GetMeta().GetId())
+}
+
+// exclusive tells whether the task wants the volume for itself alone, whatever
+// the volume's access mode lets others do.
+func exclusive(task *warrenv1.Task, volumeID string) bool {
+	return slices.ContainsFunc(task.GetVolumes(), func(pin *warrenv1.VolumePin) bool {
+		return pin.GetVolumeId() == volumeID && pin.GetExclusive()
+	})
 }
 
 // readOnly tells whether all of the task's mounts of the volume are.

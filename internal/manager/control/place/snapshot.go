@@ -42,7 +42,7 @@ func (c *census) snapshot(tx *store.ReadTx) (s schedule.Snapshot, hopeless []sch
 		for _, pin := range task.GetVolumes() {
 			volume := store.KeyOf(key.Namespace(), pin.GetVolumeId())
 			wanted[volume] = struct{}{}
-			t.Volumes = append(t.Volumes, schedule.VolumeRef{ID: string(volume), Name: pin.GetVolume()})
+			t.Volumes = append(t.Volumes, schedule.VolumeRef{ID: string(volume), Name: pin.GetVolume(), Exclusive: pin.GetExclusive()})
 		}
 		s.Tasks = append(s.Tasks, t)
 		s.Spread[t.ServiceID] = c.spread[t.ServiceID]

@@ -48,8 +48,8 @@ func account(tx *store.Tx, w *world, p *plan) error {
 		return err
 	}
 	if p.update.GetFinishedAt() != nil {
-		container := w.service.GetSpec().GetContainer()
-		if err := errors.Join(dropUses(tx, m, container), freePorts(tx, m, container)); err != nil {
+		now := w.service.GetSpec()
+		if err := errors.Join(dropUses(tx, m, now), freePorts(tx, m, now.GetContainer())); err != nil {
 			return err
 		}
 	}
@@ -82,18 +82,18 @@ func rollBack(tx *store.Tx, w *world, update *warrenv1.ServiceUpdate) error {
 	return tx.Services().Put(w.service)
 }
 
-// dropUses takes a service out of the uses of all that its container does not
+// dropUses takes a service out of the uses of all that its spec does not
 // name. Until its update is over, a service also uses what it did before.
-func dropUses(tx *store.Tx, service *warrenv1.Meta, container *warrenv1.ContainerSpec) error {
+func dropUses(tx *store.Tx, service *warrenv1.Meta, now *warrenv1.ServiceSpec) error {
 	named := map[string]bool{}
-	for _, v := range container.GetVolumes() {
-		volume, err := tx.Volumes().ByName(service.GetNamespace(), v.GetVolume())
+	for _, name := range spec.VolumeNames(now) {
+		volume, err := tx.Volumes().ByName(service.GetNamespace(), name)
 		if unlessNotFound(err) != nil {
 			return err
 		}
 		named[volume.GetMeta().GetId()] = true
 	}
-	for _, s := range container.GetSecrets() {
+	for _, s := range now.GetContainer().GetSecrets() {
 		secret, err := tx.Secrets().ByName(service.GetNamespace(), s.GetSecret())
 		if unlessNotFound(err) != nil {
 			return err

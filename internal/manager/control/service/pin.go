@@ -12,13 +12,17 @@ import (
 func pin(tx *store.ReadTx, task *warrenv1.Task) error {
 	namespace := task.GetMeta().GetNamespace()
 	for _, m := range task.GetContainer().GetVolumes() {
-		volume, err := tx.Volumes().ByName(namespace, m.GetVolume())
+		if m.GetHostPath() != "" {
+			continue // its node has it, or has not
+		}
+		name := spec.VolumeOfSlot(m.GetVolume(), task.GetSlot())
+		volume, err := tx.Volumes().ByName(namespace, name)
 		if unlessNotFound(err) != nil {
 			return err
 		}
 		task.Volumes = append(task.Volumes, &warrenv1.VolumePin{
-			VolumeId: volume.GetMeta().GetId(), Volume: m.GetVolume(), Path: m.GetPath(),
-			ReadOnly: m.GetReadOnly(), NoCopy: m.GetNoCopy(),
+			VolumeId: volume.GetMeta().GetId(), Volume: name, Path: m.GetPath(),
+			ReadOnly: m.GetReadOnly(), NoCopy: m.GetNoCopy(), Exclusive: m.GetExclusive(),
 		})
 	}
 	for _, m := range task.GetContainer().GetSecrets() {
