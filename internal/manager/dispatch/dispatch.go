@@ -29,10 +29,14 @@ import (
 	"github.com/cuemby/warren/internal/manager/store"
 )
 
-// DefaultHeartbeatPeriod is how often a worker says that it lives. A node is
-// down when nothing was heard for missedBeats of them.
+// DefaultHeartbeatPeriod is how often a worker says that it lives, in a cluster
+// of up to fewNodes; in larger ones less often, so that the leader hears about
+// as many in a second. A node is down when nothing was heard for missedBeats of
+// them.
 const (
 	DefaultHeartbeatPeriod = 2 * time.Second
+	fewNodes               = 1000
+	longestPeriod          = 10 * time.Second
 	missedBeats            = 3
 )
 
@@ -46,7 +50,8 @@ type Config struct {
 	// Identify returns the node ID in the certificate of a call's peer.
 	Identify  func(ctx context.Context) (nodeID string, err error)
 	ClusterID string
-	// HeartbeatPeriod is DefaultHeartbeatPeriod when zero.
+	// HeartbeatPeriod is that of a small cluster; DefaultHeartbeatPeriod when
+	// zero.
 	HeartbeatPeriod time.Duration
 	Log             *slog.Logger
 }
@@ -124,6 +129,8 @@ type term struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session // by node ID
+	// slowest is the longest period that a worker was told in this term.
+	slowest time.Duration
 	// arrived is closed, and replaced, when a session begins.
 	arrived chan struct{}
 }
@@ -134,6 +141,7 @@ func newTerm(parent context.Context, d *Dispatcher) (*term, error) {
 		Dispatcher: d, ctx: ctx, cancel: cancel,
 		reports:  make(chan report, maxBatch),
 		sessions: map[string]*session{},
+		slowest:  d.HeartbeatPeriod,
 		arrived:  make(chan struct{}),
 	}
 	t.heard.last = map[string]time.Time{}

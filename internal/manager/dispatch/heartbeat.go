@@ -87,7 +87,7 @@ func (t *term) keepWatch(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			since := now.Add(-missedBeats * t.HeartbeatPeriod)
+			since := now.Add(-t.patience())
 			silent := t.heard.silent(since)
 			if len(silent) == 0 {
 				continue
@@ -144,7 +144,7 @@ func (t *term) markDown(ctx context.Context, nodes []string, since time.Time) er
 				continue
 			}
 			s.State, s.StateSince = warrenv1.NodeState_NODE_STATE_DOWN, now
-			s.Message = fmt.Sprintf("nothing was heard of it for %v", missedBeats*t.HeartbeatPeriod)
+			s.Message = fmt.Sprintf("nothing was heard of it for %v", t.patience())
 			if err := errors.Join(tx.NodeStatus().Put(s, id), nodeEvent(tx, id, "down", s.Message)); err != nil {
 				return err
 			}

@@ -137,7 +137,7 @@ func (t *term) session(nodeID string) *session {
 // for while the node does not count as down: its worker is on its way, as after
 // a change of leaders. nil when it does not come.
 func (t *term) awaitSession(ctx context.Context, nodeID string) *session {
-	ctx, cancel := context.WithDeadline(ctx, t.heard.until(nodeID, missedBeats*t.HeartbeatPeriod))
+	ctx, cancel := context.WithDeadline(ctx, t.heard.until(nodeID, t.patience()))
 	defer cancel()
 	for {
 		t.mu.Lock()
@@ -182,7 +182,7 @@ func (t *term) receive(s *session, stream sessionStream) {
 
 // send says welcome and the full set, then whatever comes into the outbox.
 func (t *term) send(s *session, stream sessionStream) error {
-	welcome := &warrenv1.Welcome{NodeId: s.nodeID, ClusterId: t.ClusterID, HeartbeatPeriod: durationpb.New(t.HeartbeatPeriod)}
+	welcome := &warrenv1.Welcome{NodeId: s.nodeID, ClusterId: t.ClusterID, HeartbeatPeriod: durationpb.New(t.tellPeriod())}
 	var err error
 	if welcome.Standing, err = t.standingOf(s.ctx, s.nodeID); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/spec"
 )
 
 // drawSnapshot makes any small cluster, with volumes anywhere (also on nodes
@@ -21,6 +22,8 @@ func drawSnapshot(t *rapid.T) Snapshot {
 			Ready: rapid.Bool().Draw(t, "ready"), Tasks: rapid.IntRange(0, 4).Draw(t, "load"),
 			Volumes:  rapid.IntRange(0, 4).Draw(t, "volumes"),
 			Capacity: drawResources(t, 4), Reserved: drawResources(t, 2),
+			Drained: rapid.IntRange(0, 4).Draw(t, "drained") == 0,
+			Labels:  map[string]string{"zone": rapid.SampledFrom([]string{"a", "b"}).Draw(t, "zone")},
 		})
 	}
 	nodeID := rapid.SampledFrom([]string{"", "", "n0", "n1", "n2", "n3", "n9"})
@@ -41,6 +44,12 @@ func drawSnapshot(t *rapid.T) Snapshot {
 	for i := range rapid.IntRange(0, 8).Draw(t, "tasks") {
 		task := Task{ID: fmt.Sprint("t", i), Name: fmt.Sprint("task-", i), ServiceID: rapid.SampledFrom([]string{"s0", "s1", "s2"}).Draw(t, "service")}
 		task.Reserve = drawResources(t, 2)
+		if rapid.IntRange(0, 3).Draw(t, "global") == 0 {
+			task.Only = nodeID.Draw(t, "only")
+		}
+		if rapid.IntRange(0, 2).Draw(t, "constrained") == 0 {
+			task.Constraints = []spec.Constraint{{Key: "zone", Label: true, Value: "a", Not: rapid.Bool().Draw(t, "not")}}
+		}
 		for _, v := range rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 3, rapid.ID).Draw(t, "needs") {
 			task.Volumes = append(task.Volumes, VolumeRef{ID: fmt.Sprint("v", v), Name: fmt.Sprint("data-", v)})
 		}
@@ -94,9 +103,9 @@ func TestEveryDecisionKeepsTheRules(t *testing.T) {
 		s := drawSnapshot(t)
 		d := Decide(s)
 		end := after(s, d)
-		node, before, volume, task := map[string]Node{}, map[string]Volume{}, map[string]Volume{}, map[string]Task{}
+		node, before, volume, task := map[string]*Node{}, map[string]Volume{}, map[string]Volume{}, map[string]Task{}
 		for _, n := range s.Nodes {
-			node[n.ID] = n
+			node[n.ID] = &n
 		}
 		for _, v := range s.Volumes {
 			before[v.ID] = v
@@ -108,14 +117,19 @@ func TestEveryDecisionKeepsTheRules(t *testing.T) {
 			task[x.ID] = x
 		}
 		for _, p := range d.Volumes {
-			if before[p.ID].NodeID != "" || !before[p.ID].Local || !node[p.NodeID].Ready {
+			if before[p.ID].NodeID != "" || !before[p.ID].Local || !node[p.NodeID].usable() {
 				t.Fatalf("volume %+v was moved to %+v", before[p.ID], p)
 			}
 		}
 		takers := map[string]int{}
 		for _, p := range d.Tasks {
-			if !node[p.NodeID].Ready {
-				t.Fatalf("%s runs on %q, which is not ready", p.ID, p.NodeID)
+			if before := task[p.ID]; !node[p.NodeID].usable() || before.Only != "" && before.Only != p.NodeID {
+				t.Fatalf("%s runs on %q, which may not have it", p.ID, p.NodeID)
+			}
+			for _, c := range task[p.ID].Constraints {
+				if !c.Holds(p.NodeID, "", node[p.NodeID].Labels) {
+					t.Fatalf("%s runs on %q, against its constraints", p.ID, p.NodeID)
+				}
 			}
 			for _, ref := range task[p.ID].Volumes {
 				v, ok := volume[ref.ID]
@@ -165,8 +179,13 @@ func fits(s Snapshot, task Task, n Node) bool {
 			return false
 		}
 	}
+	for _, c := range task.Constraints {
+		if (n.Labels["zone"] == c.Value) == c.Not {
+			return false
+		}
+	}
 	cpu, memory := task.Reserve.CPUMillis, task.Reserve.Memory
-	return n.Ready && (cpu == 0 || cpu+n.Reserved.CPUMillis <= n.Capacity.CPUMillis) &&
+	return n.Ready && !n.Drained && (task.Only == "" || task.Only == n.ID) && (cpu == 0 || cpu+n.Reserved.CPUMillis <= n.Capacity.CPUMillis) &&
 		(memory == 0 || memory+n.Reserved.Memory <= n.Capacity.Memory)
 }
 
@@ -189,7 +208,7 @@ func TestWhateverCanBePlacedIsPlaced(t *testing.T) {
 		}
 		anyReady := false
 		for _, n := range s.Nodes {
-			anyReady = anyReady || n.Ready
+			anyReady = anyReady || n.Ready && !n.Drained
 		}
 		for _, v := range end.Volumes {
 			if v.Local && v.NodeID == "" && !v.Deleting && anyReady {

@@ -15,6 +15,11 @@ import (
 // one that is used, after its services have stopped. With purge it removes the
 // data for good. It returns once the node has confirmed it.
 func (v *volumes) DeleteVolume(ctx context.Context, r *warrenv1.DeleteVolumeRequest) (*warrenv1.DeleteVolumeResponse, error) {
+	if lost, err := v.isLost(ctx, r.GetRef()); err != nil {
+		return nil, err
+	} else if lost {
+		return v.deleteLost(ctx, r)
+	}
 	answer := &warrenv1.DeleteVolumeResponse{}
 	if r.GetForce() {
 		stopped, err := v.stopUsers(ctx, r.GetRef())
@@ -110,16 +115,9 @@ func (v *volumes) stopUsers(ctx context.Context, ref *warrenv1.Ref) (stopped []s
 		}
 		for _, s := range services {
 			slack = max(slack, stopTime(s))
-			if s.GetStopped() || s.GetDeletedAt() != nil {
-				continue
-			}
-			stopped = append(stopped, s.GetMeta().GetName())
-			reason := fmt.Sprintf("volume %s was deleted with --force by %s", volume.GetMeta().GetName(), callerName(ctx))
-			if err := v.stop(tx, s, reason); err != nil {
-				return err
-			}
 		}
-		return nil
+		stopped, err = v.stopAll(ctx, tx, volume)
+		return err
 	})
 	if isNotFound(err) {
 		return nil, nil // it may be in the trash
