@@ -21,7 +21,10 @@ func main() {
 	// Secrets pass through this process, whatever it was started for. Where
 	// the kernel refuses, the memory that holds them is still left out.
 	_ = seal.NoDumps()
-	os.Exit(cli.Main(cli.Hooks{Init: initialise, Start: start, JoinManager: joinManager, Worker: startWorker, Leave: leave, Ctr: runCtr}))
+	os.Exit(cli.Main(cli.Hooks{
+		Init: initialise, Start: start, JoinManager: joinManager, Worker: startWorker,
+		Leave: leave, Restore: restore, Recover: recoverManager, Ctr: runCtr,
+	}))
 }
 
 func initialise(ctx context.Context, o cli.NodeOptions) error {
@@ -61,4 +64,20 @@ func joinManager(ctx context.Context, o cli.NodeOptions, token string) error {
 func leave(ctx context.Context, o cli.NodeOptions, force bool) (cli.Departure, error) {
 	d, err := node.Leave(ctx, node.Options(o), force)
 	return cli.Departure(d), err
+}
+
+func restore(ctx context.Context, o cli.NodeOptions, r cli.Restore) (string, error) {
+	home, err := pki.UserHome()
+	if err != nil {
+		return "", err
+	}
+	done, err := node.Restore(ctx, node.Options(o), r.File, r.Force, home, r.Unlock)
+	if err != nil {
+		return "", err
+	}
+	return done.NextSteps(), nil
+}
+
+func recoverManager(_ context.Context, o cli.NodeOptions, agree func(cli.Standing) error) error {
+	return node.Recover(node.Options(o), func(s node.Standing) error { return agree(cli.Standing(s)) })
 }

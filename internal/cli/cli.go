@@ -28,6 +28,12 @@ import (
 // NodeOptions is what the flags of the verbs that run a node say.
 type NodeOptions = nodeflags.Options
 
+// Restore is what `cluster restore` asks for.
+type Restore = cluster.Restore
+
+// Standing is what a stopped manager has, for whoever recovers it.
+type Standing = cluster.Standing
+
 // Hooks are what the command line cannot do through a manager.
 type Hooks struct {
 	// Init creates a cluster and runs its first node until ctx ends.
@@ -40,6 +46,10 @@ type Hooks struct {
 	Worker nodeflags.Join
 	// Leave takes this machine's node out of its cluster.
 	Leave func(ctx context.Context, o NodeOptions, force bool) (Departure, error)
+	// Restore makes a manager of a backup, and says what to do next.
+	Restore cluster.RunRestore
+	// Recover makes a stopped manager the only one of its cluster.
+	Recover cluster.RunRecover
 	// Ctr runs containerd's own client, with these arguments, against the
 	// containerd of this machine's node; there is no such verb when nil.
 	Ctr func(args []string) error
@@ -66,7 +76,7 @@ func New(h Hooks) *cobra.Command {
 		node.New(s),
 		image.New(s),
 		registry.New(s),
-		cluster.New(s, h.Init),
+		cluster.New(s, h.Init, h.Restore, h.Recover),
 		manager.New(s, h.Start, h.JoinManager),
 		worker.New(s, h.Worker),
 		newInit(s),

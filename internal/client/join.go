@@ -42,6 +42,8 @@ type Admission struct {
 	// UnlockKey opens the cluster's keys; nil unless a manager joined. It is
 	// the caller's to destroy.
 	UnlockKey *seal.Plaintext
+	// Autolock: that key is not to be kept on a disk.
+	Autolock bool
 }
 
 // Join trades a token for a certificate. The manager must be one of the
@@ -121,7 +123,7 @@ func admission(answer *warrenv1.JoinResponse, o JoinOptions, envelope *seal.Enve
 	}
 	a := &Admission{
 		ClusterID: credential.Identity().ClusterID, ID: answer.GetId(), Name: answer.GetName(), Role: answer.GetRole(),
-		Managers: answer.GetManagers(), Bundle: bundle,
+		Managers: answer.GetManagers(), Bundle: bundle, Autolock: answer.GetAutolock(),
 	}
 	if !slices.Contains(a.Managers, at.target) {
 		a.Managers = append(a.Managers, at.target)

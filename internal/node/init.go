@@ -15,9 +15,11 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/keeper"
 	"github.com/cuemby/warren/internal/manager/store"
 	"github.com/cuemby/warren/internal/manager/vault"
 	"github.com/cuemby/warren/internal/pki"
+	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/spec"
 )
 
@@ -33,6 +35,10 @@ func Init(ctx context.Context, o Options, home *pki.Home, terminal io.Writer) er
 	if p.initialised {
 		return spec.Problemf(spec.Exists, "node", p.settings.NodeName, "%s is initialised already (cluster %s)", p.layout.Data, p.settings.ClusterID).
 			WithHint("warren manager start --data-dir %s", p.layout.Data)
+	}
+	if o.Autolock && terminal == nil && o.UnlockKeyFile == "" {
+		return spec.Problemf(spec.Invalid, "node", "", "with --autolock the unlock key is kept nowhere, and there is no terminal to show it on").
+			WithHint("write it to a file with --unlock-key-file FILE")
 	}
 	if err := p.listen(); err != nil {
 		return err
@@ -50,7 +56,7 @@ func Init(ctx context.Context, o Options, home *pki.Home, terminal io.Writer) er
 	if err != nil {
 		return err
 	}
-	keys, err := found(ctx, p, begun, home)
+	keys, err := found(ctx, p, begun, home, terminal != nil || o.UnlockKeyFile != "")
 	if err == nil {
 		err = p.finishInit()
 	}
@@ -101,14 +107,17 @@ func clearUnfinished(l Layout) error {
 const adminName = "admin"
 
 // found writes everything that a new cluster consists of.
-func found(ctx context.Context, p *prepared, s *state, home *pki.Home) (*vault.Created, error) {
+func found(ctx context.Context, p *prepared, s *state, home *pki.Home, shown bool) (*vault.Created, error) {
 	now := time.Now()
 	keys, err := vault.Create(p.settings.ClusterID, p.settings.NodeName, now)
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFile(p.layout.unlockKey(), []byte(keys.Unlock.Reveal()+"\n"), 0o600); err != nil {
+	if err := p.placeUnlockKey(keys.Unlock); err != nil {
 		return nil, err
+	}
+	if shown {
+		keys.Cluster.UnlockKeyExportedAt = timestamppb.New(now)
 	}
 	if err := errors.Join(s.consensus.Bootstrap(), s.consensus.WaitLeading(ctx)); err != nil {
 		return nil, err
@@ -127,6 +136,7 @@ func found(ctx context.Context, p *prepared, s *state, home *pki.Home) (*vault.C
 			Role: warrenv1.Role_ROLE_ADMIN,
 		}
 		return errors.Join(tx.Cluster().Put(keys.Cluster), tx.ClusterKeys().Put(keys.Keys),
+			tx.ClusterSettings().Put(&warrenv1.ClusterSettings{Autolock: p.options.Autolock}),
 			tx.Nodes().Create(node), tx.Clients().Create(client))
 	})
 	if err != nil {
@@ -142,6 +152,24 @@ func found(ctx context.Context, p *prepared, s *state, home *pki.Home) (*vault.C
 	}
 	defer bundle.Key.Destroy()
 	return keys, home.Write(bundle)
+}
+
+// placeUnlockKey writes the unlock key where the manager finds it, or with
+// autolock where the person wants it.
+func (p *prepared) placeUnlockKey(key seal.UnlockKey) error {
+	if file := p.options.UnlockKeyFile; file != "" {
+		if _, err := os.Lstat(file); err == nil {
+			return spec.Problemf(spec.Exists, "file", file, "%s exists: it may be the only copy of another key", file).
+				WithHint("name another file with --unlock-key-file")
+		}
+		if err := writeFile(file, []byte(key.Reveal()+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	if p.options.Autolock {
+		return nil
+	}
+	return keeper.WriteUnlockKey(p.layout.keys(), key)
 }
 
 func nodeRoles(s Settings) []warrenv1.Role {
@@ -175,7 +203,7 @@ func announce(terminal io.Writer, p *prepared, keys *vault.Created, home *pki.Ho
 	}
 	fmt.Fprintf(terminal, `Cluster %s is initialised; this node, %s, is its %s.
 
-Unlock key (shown once; it also lies in %s):
+Unlock key (shown once; %s):
 
     %s
 
@@ -184,7 +212,15 @@ somewhere else. Your certificate is in %s. In another terminal:
 
     warren volume create my-data
 
-`, p.settings.ClusterID, p.settings.NodeName, roleWords(p.settings), p.layout.unlockKey(), keys.Unlock.Reveal(), home.Dir())
+`, p.settings.ClusterID, p.settings.NodeName, roleWords(p.settings), p.whereKept(), keys.Unlock.Reveal(), home.Dir())
+}
+
+// whereKept says where the unlock key is, apart from the terminal.
+func (p *prepared) whereKept() string {
+	if p.options.Autolock {
+		return "no manager keeps it: each start needs it"
+	}
+	return "it also lies in " + p.layout.unlockKey()
 }
 
 // random returns what IDs are made of.

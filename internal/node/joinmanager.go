@@ -4,7 +4,9 @@ import (
 	"context"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
+	"github.com/cuemby/warren/internal/manager/keeper"
 	"github.com/cuemby/warren/internal/pki"
+	"github.com/cuemby/warren/internal/seal"
 	"github.com/cuemby/warren/internal/spec"
 )
 
@@ -51,8 +53,13 @@ func (p *prepared) joinAsManager(ctx context.Context, text string) error {
 		return err
 	}
 	defer a.UnlockKey.Destroy()
-	if err := writeFile(p.layout.unlockKey(), append(a.UnlockKey.Bytes(), '\n'), 0o600); err != nil {
+	if p.unlock, err = seal.ParseUnlockKey(string(a.UnlockKey.Bytes())); err != nil {
 		return err
+	}
+	if !a.Autolock {
+		if err := keeper.WriteUnlockKey(p.layout.keys(), p.unlock); err != nil {
+			return err
+		}
 	}
 	p.settings.Manager = true
 	return p.finishJoin()

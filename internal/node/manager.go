@@ -57,7 +57,7 @@ func newManager(p *prepared, s *state, k *keeper.Keeper, links *peer.Links) *man
 		Identify: callingWorker, Log: p.log.With("room", "dispatch"),
 	})
 	m.server = server.New(server.Config{
-		Store: s.store, Vault: m.vault, Keeper: k, Streams: streams(m.dispatcher),
+		Store: s.store, Vault: m.vault, Keeper: k, Copy: s.consensus.Copy, Streams: streams(m.dispatcher),
 		Clock: time.Now, Rand: random, Log: p.log.With("room", "server"), Version: version.Version,
 		Leader: s.consensus.Leader, Peers: peers{s.consensus, links},
 	})

@@ -31,6 +31,12 @@ type Options struct {
 	Managers []string
 	// ManagerOnly makes a node that runs no containers.
 	ManagerOnly bool
+	// Rejoin has a manager take over the others' state in the place of its own.
+	Rejoin bool
+	// Autolock makes a cluster whose unlock key no manager keeps.
+	Autolock bool
+	// UnlockKeyFile is where `cluster init` writes the unlock key, if anywhere.
+	UnlockKeyFile string
 	// BootID stands in for the kernel's, so that a reboot can be rehearsed.
 	BootID string
 }

@@ -103,7 +103,7 @@ func prepare(o Options, command string) (_ *prepared, err error) {
 	if p.layout, err = newLayout(o.DataDir, p.settings.RunDir); err != nil {
 		return nil, err
 	}
-	if p.initialised || !strings.HasSuffix(command, " start") {
+	if p.initialised || !strings.HasSuffix(command, " start") && !strings.HasSuffix(command, " recover") {
 		if err := directories(p.layout); err != nil {
 			return nil, err
 		}

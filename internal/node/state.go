@@ -29,6 +29,7 @@ func openState(p *prepared) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.port.InEra(node.Era)
 	return &state{consensus: node, store: store.New(node)}, nil
 }
 

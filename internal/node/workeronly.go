@@ -50,6 +50,11 @@ func (p *prepared) resume(ctx context.Context) (err error) {
 		if err := clearInitMark(p.layout); err != nil {
 			return err
 		}
+		if p.options.Rejoin {
+			if err := p.discardState(); err != nil {
+				return err
+			}
+		}
 		return p.runManager(ctx)
 	}
 	if p.http, err = listenTCP(p.settings.MetricsAddr, "--metrics-addr"); err != nil {

@@ -334,8 +334,10 @@ type JoinResponse struct {
 	Managers []string `protobuf:"bytes,7,rep,name=managers,proto3" json:"managers,omitempty"`
 	// For a manager: what opens the cluster's keys, sealed to its key.
 	SealedUnlockKey []byte `protobuf:"bytes,8,opt,name=sealed_unlock_key,json=sealedUnlockKey,proto3" json:"sealed_unlock_key,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// That key is not to be kept on a disk.
+	Autolock      bool `protobuf:"varint,9,opt,name=autolock,proto3" json:"autolock,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinResponse) Reset() {
@@ -422,6 +424,13 @@ func (x *JoinResponse) GetSealedUnlockKey() []byte {
 		return x.SealedUnlockKey
 	}
 	return nil
+}
+
+func (x *JoinResponse) GetAutolock() bool {
+	if x != nil {
+		return x.Autolock
+	}
+	return false
 }
 
 type RenewRequest struct {
@@ -760,7 +769,7 @@ const file_warren_v1_join_proto_rawDesc = "" +
 	"\aaddress\x18\x05 \x01(\tR\aaddress\x12\x1f\n" +
 	"\vsealing_key\x18\x06 \x01(\fR\n" +
 	"sealingKey\x12#\n" +
-	"\x04role\x18\a \x01(\x0e2\x0f.warren.v1.RoleR\x04role\"\x87\x02\n" +
+	"\x04role\x18\a \x01(\x0e2\x0f.warren.v1.RoleR\x04role\"\xa3\x02\n" +
 	"\fJoinResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x0e\n" +
@@ -770,7 +779,8 @@ const file_warren_v1_join_proto_rawDesc = "" +
 	"\vcertificate\x18\x05 \x01(\fR\vcertificate\x12%\n" +
 	"\x0eca_certificate\x18\x06 \x01(\fR\rcaCertificate\x12\x1a\n" +
 	"\bmanagers\x18\a \x03(\tR\bmanagers\x12*\n" +
-	"\x11sealed_unlock_key\x18\b \x01(\fR\x0fsealedUnlockKey\"`\n" +
+	"\x11sealed_unlock_key\x18\b \x01(\fR\x0fsealedUnlockKey\x12\x1a\n" +
+	"\bautolock\x18\t \x01(\bR\bautolock\"`\n" +
 	"\fRenewRequest\x12/\n" +
 	"\x13certificate_request\x18\x01 \x01(\fR\x12certificateRequest\x12\x1f\n" +
 	"\vsealing_key\x18\x02 \x01(\fR\n" +

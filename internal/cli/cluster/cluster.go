@@ -13,8 +13,9 @@ import (
 type Init func(ctx context.Context, o nodeflags.Options) error
 
 // New makes `warren cluster`.
-func New(s *command.Shell, run Init) *cobra.Command {
+func New(s *command.Shell, run Init, restore RunRestore, recovering RunRecover) *cobra.Command {
 	return command.Group("cluster", "Create a cluster and look at it", newInit(run), newInfo(s),
 		newJoinToken(s), newClientToken(s), newClients(s), newClientRevoke(s),
-		newUpdate(s), newUnlock(s), newUnlockKey(s), newRotateKeys(s))
+		newUpdate(s), newUnlock(s), newUnlockKey(s), newRotateKeys(s),
+		newBackup(s), newRestore(s, restore), newRecover(s, recovering))
 }

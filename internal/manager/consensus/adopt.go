@@ -98,7 +98,8 @@ func (a adoption) seed(dir string, at position) error {
 	return sink.Close()
 }
 
-// moved is a copy of the restored file that stands at another position.
+// moved is a copy of the restored file that stands at another position, in a new
+// era.
 func (a adoption) moved(path string, at position) (*os.File, error) {
 	original, err := os.Open(a.path)
 	if err != nil {
@@ -112,7 +113,7 @@ func (a adoption) moved(path string, at position) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = db.Update(func(tx *bolt.Tx) error { return writeApplied(tx, at) })
+	err = db.Update(func(tx *bolt.Tx) error { return errors.Join(writeApplied(tx, at), writeEra(tx, newEra())) })
 	if err := errors.Join(err, db.Sync(), db.Close()); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package consensus_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,7 +108,7 @@ func TestAManagerThatDoesNotAnswerIsNotAdded(t *testing.T) {
 	c := testkit.NewCluster(t, 1)
 	leader := c.Managers[0]
 	err := leader.AddManager(within(t, 300*time.Millisecond), "node-nobody", "nowhere")
-	if !errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || !strings.Contains(err.Error(), "does not answer") {
 		t.Fatalf("got %v", err)
 	}
 	if members, err := leader.Members(); err != nil || len(members) != 1 {

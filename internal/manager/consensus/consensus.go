@@ -67,6 +67,8 @@ type Consensus struct {
 	terms    terms
 	progress progress
 	address  raft.ServerAddress
+	// reach tells whether a manager answers; nil when that cannot be known.
+	reach func(address string) error
 
 	closing  sync.Once
 	closed   chan struct{} // once Raft has shut down
@@ -136,6 +138,9 @@ func (c *Consensus) open(stop context.Context, o Options) error {
 		_, transport = raft.NewInmemTransport(raft.ServerAddress(c.nodeID))
 	}
 	c.address = transport.LocalAddr()
+	if t, can := transport.(interface{ Reach(string) error }); can {
+		c.reach = t.Reach
+	}
 	f, err := look(c.databasePath(), c.raftDir(), c.bootID)
 	if err != nil {
 		return err

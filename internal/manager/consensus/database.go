@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -113,4 +114,36 @@ func number(raw []byte) uint64 {
 		return 0
 	}
 	return binary.BigEndian.Uint64(raw)
+}
+
+// lookInto reads rows of a database file, without changing it.
+func lookInto(path string, f func(get func(key string) []byte) error) error {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second, NoStatistics: true})
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	defer db.Close()
+	return db.View(func(tx *bolt.Tx) error {
+		state := tx.Bucket(bucketState)
+		return f(func(key string) []byte { return payload(state.Get([]byte(key))) })
+	})
+}
+
+// Scan hands f the rows of a database file that nobody uses whose keys start
+// with the prefix.
+func Scan(path, prefix string, f func(row []byte) error) error {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second, NoStatistics: true})
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	defer db.Close()
+	return db.View(func(tx *bolt.Tx) error {
+		cursor := tx.Bucket(bucketState).Cursor()
+		for key, stored := cursor.Seek([]byte(prefix)); key != nil && strings.HasPrefix(string(key), prefix); key, stored = cursor.Next() {
+			if err := f(payload(stored)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -32,6 +32,7 @@ type machine struct {
 	db   *bolt.DB
 
 	applied atomic.Uint64
+	era     atomic.Value // string
 	// grown is how many bytes of entries were applied since the last snapshot.
 	grown   atomic.Int64
 	changed atomic.Pointer[func(keys []string)]
@@ -66,6 +67,7 @@ func newMachine(stop context.Context, path, lineage string, space *space, log *s
 func (m *machine) claim(db *bolt.DB) error {
 	err := db.Update(func(tx *bolt.Tx) error {
 		m.applied.Store(readApplied(tx).index)
+		m.era.Store(readEra(tx))
 		return writeLineage(tx, m.lineage)
 	})
 	if err == nil {

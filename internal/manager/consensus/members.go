@@ -76,6 +76,12 @@ func (c *Consensus) AddManager(ctx context.Context, nodeID, address string) erro
 		}
 		return c.changeTo(ctx, c.raft.AddVoter, nodeID, address)
 	}
+	// One that does not answer, or is of another era, is not worth two changes.
+	if c.reach != nil && before == nil {
+		if err := c.reach(address); err != nil {
+			return fmt.Errorf("the manager %s at %s does not answer: %w", nodeID, address, err)
+		}
+	}
 	if err := c.changeTo(ctx, c.raft.AddNonvoter, nodeID, address); err != nil {
 		return err
 	}

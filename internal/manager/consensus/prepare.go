@@ -35,13 +35,14 @@ func (c *Consensus) prepare(f found) (found, error) {
 }
 
 func (c *Consensus) adopt(f found, term uint64) (found, error) {
-	managers, err := c.managers()
+	managers, err := c.configured()
 	if err != nil {
 		return f, err
 	}
-	if managers > 1 {
-		return f, fmt.Errorf("%s is a restored copy, but the cluster has %d other managers, who would not follow it: "+
-			"put this manager's own file back, or move it away (mv %s %s.restored)", f.path, managers-1, f.path, f.path)
+	if len(managers) > 1 {
+		return f, fmt.Errorf("%s is a restored copy, but the cluster has %d other managers, who would not follow it. "+
+			"Move it away (mv %s %s.restored) and start again to go on with them; or stop all managers, and on this one: "+
+			"sudo warren cluster restore %s.restored --force", f.path, len(managers)-1, f.path, f.path, f.path)
 	}
 	if err := c.logs.close(); err != nil {
 		return f, err
@@ -114,32 +115,32 @@ func (c *Consensus) survey(f *found) (term uint64, err error) {
 	return max(term, f.raftLast.term), nil
 }
 
-// managers counts the managers in the latest configuration.
-func (c *Consensus) managers() (int, error) {
+// configured are the managers in the latest configuration.
+func (c *Consensus) configured() ([]raft.Server, error) {
 	list, err := c.snapshots.List()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	managers := 0
+	var servers []raft.Server
 	if len(list) > 0 {
-		managers = len(list[0].Configuration.Servers)
+		servers = list[0].Configuration.Servers
 	}
 	first, err := c.logs.FirstIndex()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	last, err := c.logs.LastIndex()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for i := max(first, 1); i <= last; i++ {
 		var entry raft.Log
 		if err := c.logs.GetLog(i, &entry); err != nil {
-			return 0, fmt.Errorf("read entry %d of the log: %w", i, err)
+			return nil, fmt.Errorf("read entry %d of the log: %w", i, err)
 		}
 		if entry.Type == raft.LogConfiguration {
-			managers = len(raft.DecodeConfiguration(entry.Data).Servers)
+			servers = raft.DecodeConfiguration(entry.Data).Servers
 		}
 	}
-	return managers, nil
+	return servers, nil
 }

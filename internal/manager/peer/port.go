@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,8 @@ import (
 	"github.com/cuemby/warren/internal/pki"
 )
 
-// Protocol is the name by which a TLS client asks to speak Raft.
+// Protocol is the name by which a TLS client asks to speak Raft; with an era it
+// is followed by that.
 const Protocol = "warren-raft"
 
 const handshakeLimit = 10 * time.Second
@@ -36,6 +38,9 @@ type Port struct {
 	once     sync.Once
 
 	api, raft *queue
+
+	// era tells in which era this node is; blank that it is in none yet.
+	era atomic.Pointer[func() (era string, blank bool)]
 
 	mu sync.Mutex
 	// guard refuses managers that are none any more; nil before it is known.
@@ -143,12 +148,12 @@ func (p *Port) sort(ctx context.Context, raw net.Conn) error {
 	case <-ctx.Done():
 		return ErrNoCertificate
 	}
-	conn := tls.Server(raw, pki.ServerTLS(p.source.Load(), Protocol))
+	conn := tls.Server(raw, p.serverTLS())
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return err
 	}
 	state := conn.ConnectionState()
-	if state.NegotiatedProtocol != Protocol {
+	if !strings.HasPrefix(state.NegotiatedProtocol, Protocol) {
 		return p.api.put(ctx, conn)
 	}
 	peer, err := pki.PeerIdentity(state)
@@ -172,14 +177,15 @@ func (p *Port) dial(address string, limit time.Duration) (net.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, limit)
 	defer cancel()
-	d := tls.Dialer{Config: pki.ClientTLS(source, Protocol)}
+	want := p.protocol()
+	d := tls.Dialer{Config: pki.ClientTLS(source, want)}
 	conn, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return nil, err
+		return nil, otherEra(address, err)
 	}
-	if got := conn.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != Protocol {
+	if got := conn.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != want {
 		conn.Close()
-		return nil, fmt.Errorf("the manager at %s does not speak %s", address, Protocol)
+		return nil, fmt.Errorf("the manager at %s does not speak %s", address, want)
 	}
 	return conn, nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +49,7 @@ func TestOnlyManagersSpeakRaft(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := peer.NewPort(l, slog.New(slog.DiscardHandler))
+	port.InEra(func() (string, bool) { return "", false })
 	defer port.Close()
 	layer := port.Raft(l.Addr().String())
 	if _, err := layer.Dial(raft.ServerAddress(l.Addr().String()), time.Second); err == nil {
@@ -95,6 +97,7 @@ func TestAFormerManagerIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := peer.NewPort(l, slog.New(slog.DiscardHandler))
+	port.InEra(func() (string, bool) { return "", false })
 	defer port.Close()
 	layer := port.Raft(l.Addr().String())
 	port.Use(source(t, ca, warrenv1.Role_ROLE_MANAGER))
@@ -138,4 +141,39 @@ func TestAFormerManagerIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken.Close()
+}
+
+// A manager of an earlier life of the cluster is not listened to; one that has
+// no state yet takes whichever era it is called in.
+func TestManagersOfDifferentErasDoNotSpeakRaft(t *testing.T) {
+	ca, err := pki.NewCA("c1", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen := func(era string, blank bool) raft.StreamLayer {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := peer.NewPort(l, slog.New(slog.DiscardHandler))
+		t.Cleanup(func() { port.Close() })
+		port.InEra(func() (string, bool) { return era, blank })
+		port.Use(source(t, ca, warrenv1.Role_ROLE_MANAGER))
+		return port.Raft(l.Addr().String())
+	}
+	old, fresh, blank := listen("", false), listen("NEW", false), listen("", true)
+	for _, c := range []struct {
+		from, to raft.StreamLayer
+		may      bool
+	}{{old, fresh, false}, {fresh, old, false}, {fresh, blank, true}, {old, blank, true}} {
+		conn, err := c.from.Dial(raft.ServerAddress(c.to.Addr().String()), 5*time.Second)
+		if c.may != (err == nil) {
+			t.Errorf("%v calls %v: %v", c.from.Addr(), c.to.Addr(), err)
+		}
+		if err == nil {
+			conn.Close()
+		} else if !strings.Contains(err.Error(), "another era") {
+			t.Errorf("it does not say why: %v", err)
+		}
+	}
 }

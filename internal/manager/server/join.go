@@ -64,7 +64,9 @@ func (j *joining) Join(ctx context.Context, r *warrenv1.JoinRequest) (*warrenv1.
 		return nil, err
 	}
 	if slices.Contains(m.roles, warrenv1.Role_ROLE_MANAGER) {
-		answer.SealedUnlockKey, err = j.sealUnlockKey(m.id, r.GetSealingKey())
+		if answer.SealedUnlockKey, err = j.sealUnlockKey(m.id, r.GetSealingKey()); err == nil {
+			answer.Autolock, err = j.autolock(ctx)
+		}
 	}
 	j.log.Info("admitted", "id", m.id, "name", m.name, "role", m.roles[0], "token", r.GetTokenId())
 	return answer, err
@@ -221,6 +223,16 @@ func (j *joining) sealUnlockKey(nodeID string, to []byte) ([]byte, error) {
 	}
 	envelope, _, err := j.config.Keeper.UnlockKey(seal.ToManagerInfo(j.config.Vault.ClusterID(), nodeID), to)
 	return envelope, err
+}
+
+// autolock tells whether managers are to keep the unlock key in memory only.
+func (s *Server) autolock(ctx context.Context) (yes bool, err error) {
+	err = s.store.ViewStale(ctx, func(tx *store.ReadTx) error {
+		now, err := settings(tx)
+		yes = now.GetAutolock()
+		return err
+	})
+	return yes, err
 }
 
 // managers lists the addresses of all managers.

@@ -169,15 +169,11 @@ func (k *keys) ExportUnlockKey(ctx context.Context, r *warrenv1.ExportUnlockKeyR
 // start sealed none may get it without a person: its certificate is on the disk
 // that the key is kept from.
 func (k *keys) FetchUnlockKey(ctx context.Context, r *warrenv1.ExportUnlockKeyRequest) (*warrenv1.ExportedUnlockKey, error) {
-	var now *warrenv1.ClusterSettings
-	err := k.store.ViewStale(ctx, func(tx *store.ReadTx) (err error) {
-		now, err = settings(tx)
-		return err
-	})
+	autolock, err := k.autolock(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if now.GetAutolock() {
+	if autolock {
 		return nil, spec.Problemf(spec.Denied, "unlock key", "", "the cluster locks itself: managers get the unlock key from people only").
 			WithHint(unlockCommand)
 	}

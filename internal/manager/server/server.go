@@ -24,8 +24,8 @@ import (
 // DefaultPatience is how long a call waits for others while nothing moves.
 const DefaultPatience = 10 * time.Second
 
-// Config is what a Server is made of. All but Leader, Peers, Keeper and
-// Patience is required.
+// Config is what a Server is made of. All but Leader, Peers, Copy,
+// Keeper and Patience is required.
 type Config struct {
 	Store   *store.Store
 	Vault   Vault
@@ -39,6 +39,8 @@ type Config struct {
 	Version string
 	// Leader gives the leading manager's node ID, "" when there is none.
 	Leader func() string
+	// Copy copies the state, for backups; nil when that cannot be done.
+	Copy Copier
 	// Keeper has this manager's unlock key; without one, nothing about keys can
 	// be asked.
 	Keeper Keeper
