@@ -46,7 +46,8 @@ func Restore(ctx context.Context, o Options, file string, force bool, home *pki.
 	}
 	r := &restore{prepared: p, staged: staged}
 	if err := r.look(); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, spec.Problemf(spec.Refused, "file", file, "%s is neither a good backup nor a good copy of warren.db: %v", file, err).
+			WithHint("take another backup")
 	}
 	if p.initialised && !force && r.cluster.GetId() != p.settings.ClusterID {
 		return nil, fmt.Errorf("%s is of cluster %s, this node is of cluster %s", file, r.cluster.GetId(), p.settings.ClusterID)

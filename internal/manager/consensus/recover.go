@@ -173,14 +173,14 @@ func (c *Consensus) standing(last position) (Standing, error) {
 // file may be a copy that is not in its place; it is not changed.
 func Look(path string, f func(get func(key string) []byte) error) error {
 	if err := verify(path); err != nil {
-		return fmt.Errorf("%s is damaged, or no Warren database: %w", path, err)
+		return err
 	}
 	found := found{path: path}
 	if err := found.inspect(); err != nil {
 		return err
 	}
 	if found.damage != nil {
-		return fmt.Errorf("%s: %w", path, found.damage)
+		return found.damage
 	}
 	return lookInto(path, f)
 }

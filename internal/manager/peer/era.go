@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/cuemby/warren/internal/pki"
 )
@@ -52,11 +53,17 @@ func (p *Port) speaks(offered []string) []string {
 		if own := p.protocol(); blank || protocol == own {
 			return []string{protocol}
 		}
+		if now := time.Now().Unix(); now-p.warned.Swap(now) < quietSeconds {
+			continue
+		}
 		p.log.Warn("a manager of another era calls: the cluster was restored or recovered without one of us; "+
 			"if that is this one, warren manager start --rejoin has it take over the others' state", "theirs", protocol, "own", p.protocol())
 	}
 	return nil
 }
+
+// quietSeconds without such a call go by before it is told again.
+const quietSeconds = 60
 
 // errOtherEra says that the other manager's state is another cluster life's.
 var errOtherEra = errors.New("it is of another era: one of us was restored or recovered without the other; " +

@@ -41,6 +41,8 @@ type Port struct {
 
 	// era tells in which era this node is; blank that it is in none yet.
 	era atomic.Pointer[func() (era string, blank bool)]
+	// warned is when one of another era called last, in Unix seconds.
+	warned atomic.Int64
 
 	mu sync.Mutex
 	// guard refuses managers that are none any more; nil before it is known.
@@ -133,8 +135,9 @@ func (p *Port) greet(raw net.Conn) {
 		raw.Close()
 		if p.ctx.Err() == nil {
 			level := slog.LevelInfo
-			if errors.Is(err, io.EOF) {
-				// Whoever only looks whether the port is open.
+			if errors.Is(err, io.EOF) || strings.Contains(err.Error(), "unsupported application protocols") {
+				// Whoever only looks whether the port is open; or is of another era,
+				// which was told already.
 				level = slog.LevelDebug
 			}
 			p.log.Log(p.ctx, level, "refused a connection", "from", raw.RemoteAddr().String(), "error", err)
