@@ -28,7 +28,7 @@ func openKeys(ctx context.Context, p *prepared, s *state, links *peer.Links) (*k
 	k, err := keeper.New(keeper.Config{
 		Store: s.store, Vault: vault.New(p.settings.ClusterID), Dir: p.layout.keys(),
 		NodeID: p.settings.NodeID, NodeName: p.settings.NodeName,
-		Peers: others, Log: p.log.With("room", "keeper"),
+		Peers: others, Scrub: s.consensus.Scrub, Log: p.log.With("room", "keeper"),
 	})
 	if err != nil {
 		return nil, err
