@@ -53,7 +53,7 @@ func newManager(p *prepared, s *state, k *keeper.Keeper, links *peer.Links) *man
 	m := &manager{prepared: p, state: s, keeper: k, vault: k.Vault}
 	s.store.SetWitness(m.vault)
 	m.dispatcher = dispatch.New(dispatch.Config{
-		Store: s.store, Vault: m.vault, ClusterID: p.settings.ClusterID,
+		Store: s.store, Vault: m.vault, ClusterID: p.settings.ClusterID, Level: version.Level,
 		Identify: callingWorker, Log: p.log.With("room", "dispatch"),
 	})
 	m.server = server.New(server.Config{

@@ -67,7 +67,7 @@ func newWorker(ctx context.Context, p *prepared, source *pki.CertificateSource) 
 		return w, err
 	}
 	w.agent, err = agent.New(agent.Config{
-		DataDir: p.layout.Data, Hostname: host, Address: p.settings.AdvertiseAddr, Version: version.Version, BootID: p.options.BootID,
+		DataDir: p.layout.Data, Hostname: host, Address: p.settings.AdvertiseAddr, Version: version.Version, Level: version.Level, BootID: p.options.BootID,
 		Disk: p.layout.space, Dial: p.dialer(source), Learned: p.learned,
 		Runtime: w.runtime, Volumes: w.volumes, Network: w.network,
 		OpenSecrets: func(live []string) (agent.Secrets, error) {

@@ -123,8 +123,11 @@ func (*WorkerMessage_Report) isWorkerMessage_Message() {}
 
 // Hello is a session's first message.
 type Hello struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          *NodeDescription       `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  *NodeDescription       `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Counts the changes of what managers and workers say to one another. A
+	// manager understands its own and the one before.
+	Level         uint32 `protobuf:"varint,2,opt,name=level,proto3" json:"level,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -164,6 +167,13 @@ func (x *Hello) GetNode() *NodeDescription {
 		return x.Node
 	}
 	return nil
+}
+
+func (x *Hello) GetLevel() uint32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
 }
 
 type Heartbeat struct {
@@ -1521,9 +1531,10 @@ const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\x05hello\x18\x01 \x01(\v2\x10.warren.v1.HelloH\x00R\x05hello\x124\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x14.warren.v1.HeartbeatH\x00R\theartbeat\x12+\n" +
 	"\x06report\x18\x03 \x01(\v2\x11.warren.v1.ReportH\x00R\x06reportB\t\n" +
-	"\amessage\"7\n" +
+	"\amessage\"M\n" +
 	"\x05Hello\x12.\n" +
-	"\x04node\x18\x01 \x01(\v2\x1a.warren.v1.NodeDescriptionR\x04node\"3\n" +
+	"\x04node\x18\x01 \x01(\v2\x1a.warren.v1.NodeDescriptionR\x04node\x12\x14\n" +
+	"\x05level\x18\x02 \x01(\rR\x05level\"3\n" +
 	"\tHeartbeat\x12&\n" +
 	"\x0fdisk_free_bytes\x18\x01 \x01(\x04R\rdiskFreeBytes\"\xae\x01\n" +
 	"\x06Report\x12\x1a\n" +

@@ -12,7 +12,7 @@ import (
 )
 
 // format is the version of warren.db's layout that this Warren writes.
-const format = 1
+var format = uint64(1)
 
 // migrations[n] brings a file from format n+1 to n+2. They run in order, each
 // in the transaction that also raises the file's format, on every manager alike.
@@ -85,7 +85,7 @@ func migrate(tx *bolt.Tx) error {
 func checkFormat(name string, found uint64) error {
 	if found > format {
 		return fmt.Errorf("%s was written by a newer Warren (format %d, this one knows up to %d): "+
-			"start the newer version, or restore a backup made by this one", name, found, format)
+			"start the newer version, or go back to what that saved before (see docs/upgrading.md), or to a backup made by this one", name, found, format)
 	}
 	return nil
 }

@@ -23,6 +23,11 @@ func (c *Consensus) prepare(f found) (found, error) {
 	if err != nil {
 		return f, err
 	}
+	if verdict != rebuild {
+		if err := c.saveBeforeMigration(f); err != nil {
+			return f, err
+		}
+	}
 	switch verdict {
 	case rebuild:
 		c.log.Warn("warren.db is made anew from the log", "directory", c.dir)

@@ -29,6 +29,7 @@ type found struct {
 	hasDatabase bool
 	damage      error
 	lineage     string
+	format      uint64
 	applied     position
 
 	// last is the run before; nil when there was none, or it left no trace.
@@ -126,7 +127,7 @@ func (f *found) inspect() error {
 			f.damage = errors.New("it is no Warren database")
 			return nil
 		}
-		f.applied, f.lineage = readApplied(tx), readLineage(tx)
-		return checkFormat("warren.db", number(meta.Get(keyFormat)))
+		f.applied, f.lineage, f.format = readApplied(tx), readLineage(tx), number(meta.Get(keyFormat))
+		return checkFormat("warren.db", f.format)
 	})
 }

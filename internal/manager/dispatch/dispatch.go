@@ -50,6 +50,9 @@ type Config struct {
 	// Identify returns the node ID in the certificate of a call's peer.
 	Identify  func(ctx context.Context) (nodeID string, err error)
 	ClusterID string
+	// Level is of what this manager understands (version.Level). Workers of
+	// that one and of the one before are served.
+	Level uint32
 	// HeartbeatPeriod is that of a small cluster; DefaultHeartbeatPeriod when
 	// zero.
 	HeartbeatPeriod time.Duration

@@ -86,6 +86,9 @@ func (d *Dispatcher) Session(stream sessionStream) error {
 	if node == nil {
 		return status.Error(codes.InvalidArgument, "a session begins with a hello that describes the node")
 	}
+	if err := d.understands(nodeID, first.GetHello().GetLevel()); err != nil {
+		return err
+	}
 	s := t.begin(stream.Context(), nodeID)
 	defer t.finish(s)
 	if err := t.markReady(s.ctx, nodeID, node); errors.Is(err, errNoMember) {
@@ -97,6 +100,24 @@ func (d *Dispatcher) Session(stream sessionStream) error {
 	go t.receive(s, stream) // ends with the stream, at the latest when this call returns
 	err = t.send(s, stream)
 	d.Log.Info("worker disconnected", "node", nodeID, "why", err)
+	return err
+}
+
+// understands refuses a worker that says what this manager does not know, or
+// would not know what this manager says. Its containers go on.
+func (d *Dispatcher) understands(nodeID string, level uint32) error {
+	var err error
+	switch {
+	case level > d.Level:
+		err = status.Errorf(codes.FailedPrecondition, "this worker is of a newer version (level %d) than the manager (level %d): "+
+			"upgrade all managers first", level, d.Level)
+	case level+1 < d.Level:
+		err = status.Errorf(codes.FailedPrecondition, "this worker is of too old a version (level %d) for the manager (level %d), "+
+			"which serves its own and the one before: upgrade the worker", level, d.Level)
+	}
+	if err != nil {
+		d.Log.Warn("refused a worker for its version", "node", nodeID, "worker_level", level, "level", d.Level)
+	}
 	return err
 }
 

@@ -42,6 +42,8 @@ type Config struct {
 	Disk func() (total, free uint64, err error)
 	// Hostname, Address and Version are told to the manager.
 	Hostname, Address, Version string
+	// Level is of what this worker says and understands (version.Level).
+	Level uint32
 	// BootID names the time since the machine booted; the kernel's when empty.
 	BootID string
 

@@ -102,7 +102,7 @@ func explain(ctx context.Context, err error) error {
 func (a *Agent) greet(stream sessionStream, cancel context.CancelCauseFunc) (*warrenv1.Welcome, error) {
 	late := time.AfterFunc(welcomeLimit, func() { cancel(errors.New("the manager did not answer the hello in time")) })
 	defer late.Stop()
-	hello := &warrenv1.WorkerMessage{Message: &warrenv1.WorkerMessage_Hello{Hello: &warrenv1.Hello{Node: a.describe()}}}
+	hello := &warrenv1.WorkerMessage{Message: &warrenv1.WorkerMessage_Hello{Hello: &warrenv1.Hello{Node: a.describe(), Level: a.cfg.Level}}}
 	if err := stream.Send(hello); err != nil {
 		_, err := stream.Recv() // which knows why
 		return nil, err
