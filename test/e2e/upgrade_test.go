@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,7 +111,8 @@ func (n *node) logs(words string) {
 // it says.
 func (n *node) failsToStart() string {
 	n.t.Helper()
-	start := exec.Command(n.program, "manager", "start", "--data-dir", n.lib())
+	words := append(slices.Clone(n.wrap), n.program, "manager", "start", "--data-dir", n.lib())
+	start := exec.Command(words[0], words[1:]...)
 	start.Env = n.env()
 	out, err := start.CombinedOutput()
 	if err == nil {
