@@ -12,6 +12,7 @@ import (
 const (
 	DefaultParallelism = 1
 	DefaultMonitor     = 5 * time.Second
+	DefaultDeadline    = 10 * time.Minute
 	DefaultHistory     = 10
 )
 
@@ -27,7 +28,7 @@ func validateUpdate(service string, s *warrenv1.ServiceSpec) error {
 	if u.GetParallelism() > MaxReplicas {
 		return invalid(KindService, service, "an update of %d tasks at once is asked for; the limit is %d", u.GetParallelism(), MaxReplicas)
 	}
-	for what, d := range map[string]*durationpb.Duration{"update delay": u.GetDelay(), "update monitor": u.GetMonitor()} {
+	for what, d := range map[string]*durationpb.Duration{"update delay": u.GetDelay(), "update monitor": u.GetMonitor(), "update deadline": u.GetDeadline()} {
 		if d != nil && (!d.IsValid() || d.AsDuration() < 0 || d.AsDuration() > maxUpdateTime) {
 			return invalid(KindService, service, "%s %v is not between 0 and %v", what, d.AsDuration(), maxUpdateTime)
 		}
@@ -62,6 +63,14 @@ func Monitor(s *warrenv1.ServiceSpec) time.Duration {
 		return d.AsDuration()
 	}
 	return DefaultMonitor
+}
+
+// Deadline is within what time a new task must be up.
+func Deadline(s *warrenv1.ServiceSpec) time.Duration {
+	if d := s.GetUpdate().GetDeadline(); d != nil {
+		return d.AsDuration()
+	}
+	return DefaultDeadline
 }
 
 // History is how many earlier specs of a service are kept.

@@ -395,7 +395,10 @@ type UpdateRules struct {
 	Order         UpdateOrder          `protobuf:"varint,3,opt,name=order,proto3,enum=warren.v1.UpdateOrder" json:"order,omitempty"`
 	FailureAction FailureAction        `protobuf:"varint,4,opt,name=failure_action,json=failureAction,proto3,enum=warren.v1.FailureAction" json:"failure_action,omitempty"`
 	// For how long a new task must be up to count as a success; 5 s when unset.
-	Monitor       *durationpb.Duration `protobuf:"bytes,5,opt,name=monitor,proto3" json:"monitor,omitempty"`
+	Monitor *durationpb.Duration `protobuf:"bytes,5,opt,name=monitor,proto3" json:"monitor,omitempty"`
+	// A new task that is not up after this has failed, also when nothing is
+	// known against it: it may wait for a node, for ever. 10 min when unset.
+	Deadline      *durationpb.Duration `protobuf:"bytes,6,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,6 +464,13 @@ func (x *UpdateRules) GetFailureAction() FailureAction {
 func (x *UpdateRules) GetMonitor() *durationpb.Duration {
 	if x != nil {
 		return x.Monitor
+	}
+	return nil
+}
+
+func (x *UpdateRules) GetDeadline() *durationpb.Duration {
+	if x != nil {
+		return x.Deadline
 	}
 	return nil
 }
@@ -1627,13 +1637,14 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\vconstraints\x18\x15 \x03(\tR\vconstraints\x12*\n" +
 	"\x04mode\x18\x16 \x01(\x0e2\x16.warren.v1.ServiceModeR\x04modeB\n" +
 	"\n" +
-	"\b_history\"\x99\x02\n" +
+	"\b_history\"\xd0\x02\n" +
 	"\vUpdateRules\x12%\n" +
 	"\vparallelism\x18\x01 \x01(\rH\x00R\vparallelism\x88\x01\x01\x12/\n" +
 	"\x05delay\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05delay\x12,\n" +
 	"\x05order\x18\x03 \x01(\x0e2\x16.warren.v1.UpdateOrderR\x05order\x12?\n" +
 	"\x0efailure_action\x18\x04 \x01(\x0e2\x18.warren.v1.FailureActionR\rfailureAction\x123\n" +
-	"\amonitor\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\amonitorB\x0e\n" +
+	"\amonitor\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\amonitor\x125\n" +
+	"\bdeadline\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\bdeadlineB\x0e\n" +
 	"\f_parallelism\"\xd0\x02\n" +
 	"\rServiceUpdate\x12\x18\n" +
 	"\arollout\x18\x01 \x01(\x04R\arollout\x12,\n" +
@@ -1849,66 +1860,67 @@ var file_warren_v1_service_proto_depIdxs = []int32{
 	1,  // 4: warren.v1.UpdateRules.order:type_name -> warren.v1.UpdateOrder
 	2,  // 5: warren.v1.UpdateRules.failure_action:type_name -> warren.v1.FailureAction
 	28, // 6: warren.v1.UpdateRules.monitor:type_name -> google.protobuf.Duration
-	3,  // 7: warren.v1.ServiceUpdate.state:type_name -> warren.v1.UpdateState
-	29, // 8: warren.v1.ServiceUpdate.started_at:type_name -> google.protobuf.Timestamp
-	29, // 9: warren.v1.ServiceUpdate.finished_at:type_name -> google.protobuf.Timestamp
-	1,  // 10: warren.v1.ServiceUpdate.order:type_name -> warren.v1.UpdateOrder
-	5,  // 11: warren.v1.ServiceRevision.spec:type_name -> warren.v1.ServiceSpec
-	23, // 12: warren.v1.ServiceRevision.labels:type_name -> warren.v1.ServiceRevision.LabelsEntry
-	29, // 13: warren.v1.ServiceRevision.created_at:type_name -> google.protobuf.Timestamp
-	30, // 14: warren.v1.Service.meta:type_name -> warren.v1.Meta
-	5,  // 15: warren.v1.Service.spec:type_name -> warren.v1.ServiceSpec
-	29, // 16: warren.v1.Service.deleted_at:type_name -> google.protobuf.Timestamp
-	29, // 17: warren.v1.Service.revised_at:type_name -> google.protobuf.Timestamp
-	24, // 18: warren.v1.Service.followed:type_name -> warren.v1.Service.FollowedEntry
-	7,  // 19: warren.v1.Service.update:type_name -> warren.v1.ServiceUpdate
-	31, // 20: warren.v1.Service.tasks:type_name -> warren.v1.Task
-	25, // 21: warren.v1.CreateServiceRequest.labels:type_name -> warren.v1.CreateServiceRequest.LabelsEntry
-	5,  // 22: warren.v1.CreateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
-	9,  // 23: warren.v1.CreateServiceResponse.service:type_name -> warren.v1.Service
-	9,  // 24: warren.v1.ListServicesResponse.services:type_name -> warren.v1.Service
-	32, // 25: warren.v1.UpdateServiceRequest.ref:type_name -> warren.v1.Ref
-	5,  // 26: warren.v1.UpdateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
-	26, // 27: warren.v1.UpdateServiceRequest.labels:type_name -> warren.v1.UpdateServiceRequest.LabelsEntry
-	9,  // 28: warren.v1.UpdateServiceResponse.service:type_name -> warren.v1.Service
-	32, // 29: warren.v1.RollbackServiceRequest.ref:type_name -> warren.v1.Ref
-	8,  // 30: warren.v1.ListRevisionsResponse.revisions:type_name -> warren.v1.ServiceRevision
-	32, // 31: warren.v1.ScaleServiceRequest.ref:type_name -> warren.v1.Ref
-	32, // 32: warren.v1.StopServiceRequest.ref:type_name -> warren.v1.Ref
-	32, // 33: warren.v1.StartServiceRequest.ref:type_name -> warren.v1.Ref
-	32, // 34: warren.v1.DeleteServiceRequest.ref:type_name -> warren.v1.Ref
-	32, // 35: warren.v1.ServiceLogsRequest.ref:type_name -> warren.v1.Ref
-	29, // 36: warren.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
-	4,  // 37: warren.v1.LogEntry.stream:type_name -> warren.v1.LogEntry.Stream
-	10, // 38: warren.v1.Services.CreateService:input_type -> warren.v1.CreateServiceRequest
-	32, // 39: warren.v1.Services.GetService:input_type -> warren.v1.Ref
-	33, // 40: warren.v1.Services.ListServices:input_type -> warren.v1.Filter
-	17, // 41: warren.v1.Services.ScaleService:input_type -> warren.v1.ScaleServiceRequest
-	13, // 42: warren.v1.Services.UpdateService:input_type -> warren.v1.UpdateServiceRequest
-	15, // 43: warren.v1.Services.RollbackService:input_type -> warren.v1.RollbackServiceRequest
-	32, // 44: warren.v1.Services.ListRevisions:input_type -> warren.v1.Ref
-	32, // 45: warren.v1.Services.WatchService:input_type -> warren.v1.Ref
-	18, // 46: warren.v1.Services.StopService:input_type -> warren.v1.StopServiceRequest
-	19, // 47: warren.v1.Services.StartService:input_type -> warren.v1.StartServiceRequest
-	20, // 48: warren.v1.Services.DeleteService:input_type -> warren.v1.DeleteServiceRequest
-	21, // 49: warren.v1.Services.ServiceLogs:input_type -> warren.v1.ServiceLogsRequest
-	11, // 50: warren.v1.Services.CreateService:output_type -> warren.v1.CreateServiceResponse
-	9,  // 51: warren.v1.Services.GetService:output_type -> warren.v1.Service
-	12, // 52: warren.v1.Services.ListServices:output_type -> warren.v1.ListServicesResponse
-	9,  // 53: warren.v1.Services.ScaleService:output_type -> warren.v1.Service
-	14, // 54: warren.v1.Services.UpdateService:output_type -> warren.v1.UpdateServiceResponse
-	14, // 55: warren.v1.Services.RollbackService:output_type -> warren.v1.UpdateServiceResponse
-	16, // 56: warren.v1.Services.ListRevisions:output_type -> warren.v1.ListRevisionsResponse
-	9,  // 57: warren.v1.Services.WatchService:output_type -> warren.v1.Service
-	9,  // 58: warren.v1.Services.StopService:output_type -> warren.v1.Service
-	9,  // 59: warren.v1.Services.StartService:output_type -> warren.v1.Service
-	9,  // 60: warren.v1.Services.DeleteService:output_type -> warren.v1.Service
-	22, // 61: warren.v1.Services.ServiceLogs:output_type -> warren.v1.LogEntry
-	50, // [50:62] is the sub-list for method output_type
-	38, // [38:50] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	28, // 7: warren.v1.UpdateRules.deadline:type_name -> google.protobuf.Duration
+	3,  // 8: warren.v1.ServiceUpdate.state:type_name -> warren.v1.UpdateState
+	29, // 9: warren.v1.ServiceUpdate.started_at:type_name -> google.protobuf.Timestamp
+	29, // 10: warren.v1.ServiceUpdate.finished_at:type_name -> google.protobuf.Timestamp
+	1,  // 11: warren.v1.ServiceUpdate.order:type_name -> warren.v1.UpdateOrder
+	5,  // 12: warren.v1.ServiceRevision.spec:type_name -> warren.v1.ServiceSpec
+	23, // 13: warren.v1.ServiceRevision.labels:type_name -> warren.v1.ServiceRevision.LabelsEntry
+	29, // 14: warren.v1.ServiceRevision.created_at:type_name -> google.protobuf.Timestamp
+	30, // 15: warren.v1.Service.meta:type_name -> warren.v1.Meta
+	5,  // 16: warren.v1.Service.spec:type_name -> warren.v1.ServiceSpec
+	29, // 17: warren.v1.Service.deleted_at:type_name -> google.protobuf.Timestamp
+	29, // 18: warren.v1.Service.revised_at:type_name -> google.protobuf.Timestamp
+	24, // 19: warren.v1.Service.followed:type_name -> warren.v1.Service.FollowedEntry
+	7,  // 20: warren.v1.Service.update:type_name -> warren.v1.ServiceUpdate
+	31, // 21: warren.v1.Service.tasks:type_name -> warren.v1.Task
+	25, // 22: warren.v1.CreateServiceRequest.labels:type_name -> warren.v1.CreateServiceRequest.LabelsEntry
+	5,  // 23: warren.v1.CreateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
+	9,  // 24: warren.v1.CreateServiceResponse.service:type_name -> warren.v1.Service
+	9,  // 25: warren.v1.ListServicesResponse.services:type_name -> warren.v1.Service
+	32, // 26: warren.v1.UpdateServiceRequest.ref:type_name -> warren.v1.Ref
+	5,  // 27: warren.v1.UpdateServiceRequest.spec:type_name -> warren.v1.ServiceSpec
+	26, // 28: warren.v1.UpdateServiceRequest.labels:type_name -> warren.v1.UpdateServiceRequest.LabelsEntry
+	9,  // 29: warren.v1.UpdateServiceResponse.service:type_name -> warren.v1.Service
+	32, // 30: warren.v1.RollbackServiceRequest.ref:type_name -> warren.v1.Ref
+	8,  // 31: warren.v1.ListRevisionsResponse.revisions:type_name -> warren.v1.ServiceRevision
+	32, // 32: warren.v1.ScaleServiceRequest.ref:type_name -> warren.v1.Ref
+	32, // 33: warren.v1.StopServiceRequest.ref:type_name -> warren.v1.Ref
+	32, // 34: warren.v1.StartServiceRequest.ref:type_name -> warren.v1.Ref
+	32, // 35: warren.v1.DeleteServiceRequest.ref:type_name -> warren.v1.Ref
+	32, // 36: warren.v1.ServiceLogsRequest.ref:type_name -> warren.v1.Ref
+	29, // 37: warren.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
+	4,  // 38: warren.v1.LogEntry.stream:type_name -> warren.v1.LogEntry.Stream
+	10, // 39: warren.v1.Services.CreateService:input_type -> warren.v1.CreateServiceRequest
+	32, // 40: warren.v1.Services.GetService:input_type -> warren.v1.Ref
+	33, // 41: warren.v1.Services.ListServices:input_type -> warren.v1.Filter
+	17, // 42: warren.v1.Services.ScaleService:input_type -> warren.v1.ScaleServiceRequest
+	13, // 43: warren.v1.Services.UpdateService:input_type -> warren.v1.UpdateServiceRequest
+	15, // 44: warren.v1.Services.RollbackService:input_type -> warren.v1.RollbackServiceRequest
+	32, // 45: warren.v1.Services.ListRevisions:input_type -> warren.v1.Ref
+	32, // 46: warren.v1.Services.WatchService:input_type -> warren.v1.Ref
+	18, // 47: warren.v1.Services.StopService:input_type -> warren.v1.StopServiceRequest
+	19, // 48: warren.v1.Services.StartService:input_type -> warren.v1.StartServiceRequest
+	20, // 49: warren.v1.Services.DeleteService:input_type -> warren.v1.DeleteServiceRequest
+	21, // 50: warren.v1.Services.ServiceLogs:input_type -> warren.v1.ServiceLogsRequest
+	11, // 51: warren.v1.Services.CreateService:output_type -> warren.v1.CreateServiceResponse
+	9,  // 52: warren.v1.Services.GetService:output_type -> warren.v1.Service
+	12, // 53: warren.v1.Services.ListServices:output_type -> warren.v1.ListServicesResponse
+	9,  // 54: warren.v1.Services.ScaleService:output_type -> warren.v1.Service
+	14, // 55: warren.v1.Services.UpdateService:output_type -> warren.v1.UpdateServiceResponse
+	14, // 56: warren.v1.Services.RollbackService:output_type -> warren.v1.UpdateServiceResponse
+	16, // 57: warren.v1.Services.ListRevisions:output_type -> warren.v1.ListRevisionsResponse
+	9,  // 58: warren.v1.Services.WatchService:output_type -> warren.v1.Service
+	9,  // 59: warren.v1.Services.StopService:output_type -> warren.v1.Service
+	9,  // 60: warren.v1.Services.StartService:output_type -> warren.v1.Service
+	9,  // 61: warren.v1.Services.DeleteService:output_type -> warren.v1.Service
+	22, // 62: warren.v1.Services.ServiceLogs:output_type -> warren.v1.LogEntry
+	51, // [51:63] is the sub-list for method output_type
+	39, // [39:51] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_service_proto_init() }

@@ -17,6 +17,7 @@ type updateFlags struct {
 	order       string
 	onFailure   string
 	monitor     time.Duration
+	deadline    time.Duration
 }
 
 var (
@@ -31,6 +32,7 @@ func (f *updateFlags) bind(cmd *cobra.Command) {
 	flags.StringVar(&f.order, "update-order", "", "`ORDER`: start-first or stop-first (default: start-first, where no two writers meet on a volume)")
 	flags.StringVar(&f.onFailure, "update-failure-action", "pause", "`ACTION` when a new task fails: pause, rollback or continue")
 	flags.DurationVar(&f.monitor, "update-monitor", spec.DefaultMonitor, "`TIME` that a new task must be up to count as a success")
+	flags.DurationVar(&f.deadline, "update-deadline", spec.DefaultDeadline, "`TIME` within which a new task must be up, or it has failed, also when it waits for a node")
 	for flag, words := range map[string][]string{"update-order": updateOrders, "update-failure-action": failureActions} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -49,6 +51,9 @@ func (f *updateFlags) apply(flags *pflag.FlagSet, s *warrenv1.ServiceSpec) (err 
 	}
 	if flags.Changed("update-monitor") {
 		s.Update.Monitor = durationpb.New(f.monitor)
+	}
+	if flags.Changed("update-deadline") {
+		s.Update.Deadline = durationpb.New(f.deadline)
 	}
 	if flags.Changed("update-order") {
 		if s.Update.Order, err = spec.ParseUpdateOrder(f.order); err != nil {

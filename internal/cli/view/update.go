@@ -16,14 +16,16 @@ type UpdateRules struct {
 	FailureAction string  `json:"failure_action"`
 	// MonitorSeconds is for how long a new task must be up.
 	MonitorSeconds float64 `json:"monitor_seconds"`
-	History        int     `json:"history"`
+	// DeadlineSeconds is within what time it must be up.
+	DeadlineSeconds float64 `json:"deadline_seconds"`
+	History         int     `json:"history"`
 }
 
 func newUpdateRules(s *warrenv1.ServiceSpec, order warrenv1.UpdateOrder) UpdateRules {
 	r := UpdateRules{
 		Parallelism: spec.Parallelism(s), DelaySeconds: s.GetUpdate().GetDelay().AsDuration().Seconds(),
 		FailureAction: spec.FailureActionName(s.GetUpdate().GetFailureAction()), MonitorSeconds: spec.Monitor(s).Seconds(),
-		History: spec.History(s),
+		DeadlineSeconds: spec.Deadline(s).Seconds(), History: spec.History(s),
 	}
 	if s.GetUpdate() != nil && s.Update.Parallelism != nil {
 		r.Parallelism = int(s.GetUpdate().GetParallelism())

@@ -74,12 +74,31 @@ func rollBack(tx *store.Tx, w *world, update *warrenv1.ServiceUpdate) error {
 	if err := tx.KeepRevision(w.service); err != nil {
 		return err
 	}
+	if err := dropGone(tx, m.GetNamespace(), earlier.GetSpec().GetContainer()); err != nil {
+		return err
+	}
 	if !tx.Tasks().StillRun(m.GetNamespace(), m.GetId(), earlier.GetSpecVersion(), earlier.GetSpec().GetContainer()) {
 		earlier.SpecVersion = 0
 	}
 	earlier.Change = spec.RolledBackTo(earlier.GetRevision(), update.GetMessage())
 	spec.Revise(w.service, earlier, w.now)
 	return tx.Services().Put(w.service)
+}
+
+// dropGone takes the secrets out of a container's earlier description that were
+// deleted since, with --force: the tasks that still run as it says have lost
+// them too, and a new one would wait for them for ever.
+func dropGone(tx *store.Tx, namespace string, container *warrenv1.ContainerSpec) error {
+	var failed error
+	if container == nil {
+		return nil
+	}
+	container.Secrets = slices.DeleteFunc(container.Secrets, func(m *warrenv1.SecretMount) bool {
+		_, err := tx.Secrets().ByName(namespace, m.GetSecret())
+		failed = errors.Join(failed, unlessNotFound(err))
+		return errors.Is(err, store.ErrNotFound)
+	})
+	return failed
 }
 
 // dropUses takes a service out of the uses of all that its spec does not

@@ -31,6 +31,8 @@ type play struct {
 	removed bool
 	// broken are the spec versions whose tasks crash.
 	broken map[uint64]bool
+	// waits are those whose tasks are given no node.
+	waits map[uint64]bool
 	// versions are the spec versions of all revisions.
 	versions map[uint64]uint64
 }
@@ -97,6 +99,9 @@ func (w *play) report(t *task) (moved bool) {
 		return false
 	case t.desired == stopped:
 		state = warrenv1.TaskState_TASK_STATE_STOPPED
+	case w.waits[t.specVersion]:
+		t.status.Message = "no node is ready"
+		return false
 	case w.broken[t.specVersion]:
 		state = warrenv1.TaskState_TASK_STATE_BACKOFF
 	}

@@ -23,8 +23,8 @@ type rollout struct {
 	w *world
 	p *plan
 	// update is how far it is, as it will be after the plan.
-	update  *warrenv1.ServiceUpdate
-	monitor time.Duration
+	update            *warrenv1.ServiceUpdate
+	monitor, deadline time.Duration
 
 	outdated   []replacement
 	inProgress int
@@ -41,7 +41,7 @@ type replacement struct {
 }
 
 func newRollout(w *world, p *plan) *rollout {
-	r := &rollout{w: w, p: p, update: proto.CloneOf(w.update), monitor: spec.Monitor(w.service.GetSpec())}
+	r := &rollout{w: w, p: p, update: proto.CloneOf(w.update), monitor: spec.Monitor(w.service.GetSpec()), deadline: spec.Deadline(w.service.GetSpec())}
 	if r.update == nil {
 		r.update = &warrenv1.ServiceUpdate{}
 	}
@@ -135,6 +135,9 @@ func (r *rollout) seated(t task, old []task) {
 	up := spec.UpFor(t.status, r.w.now)
 	trouble := t.trouble()
 	settled := spec.Up(t.status) && up >= r.monitor || spec.Accomplished(t.status)
+	if trouble == "" && r.going() && r.own(t) && !settled && !spec.Up(t.status) {
+		trouble = r.late(t)
+	}
 	failed := r.going() && r.own(t) && !settled && trouble != ""
 	switch {
 	case settled:
@@ -156,6 +159,18 @@ func (r *rollout) seated(t task, old []task) {
 	if settled || r.w.order != warrenv1.UpdateOrder_UPDATE_ORDER_START_FIRST {
 		r.p.dismiss(old, t.id)
 	}
+}
+
+// late says what a new task waits for when its time to come up is over; "" when
+// it is not.
+func (r *rollout) late(t task) string {
+	due := t.created.Add(r.deadline)
+	if r.w.now.Before(due) {
+		r.p.wakeAt(due)
+		return ""
+	}
+	state := cmp.Or(t.status.GetMessage(), spec.TaskStateName(t.status.GetState()))
+	return fmt.Sprintf("%s: not up within %s: %s", t.name, r.deadline, state)
 }
 
 // vacant fills a slot in which nothing runs, which is never too early.

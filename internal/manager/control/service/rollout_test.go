@@ -161,3 +161,25 @@ func TestARollbackLeadsToTheLastSpecThatWorked(t *testing.T) {
 		t.Errorf("the update is %v (%s), %d tasks are of the first spec", w.update.GetState(), w.update.GetMessage(), w.of(1))
 	}
 }
+
+// A task that waits for a node has no trouble of its own, and would hold an
+// update for ever.
+func TestATaskThatNeverComesUpFails(t *testing.T) {
+	for action, want := range map[warrenv1.FailureAction]warrenv1.UpdateState{
+		warrenv1.FailureAction_FAILURE_ACTION_PAUSE:    warrenv1.UpdateState_UPDATE_STATE_PAUSED,
+		warrenv1.FailureAction_FAILURE_ACTION_ROLLBACK: warrenv1.UpdateState_UPDATE_STATE_ROLLED_BACK,
+		warrenv1.FailureAction_FAILURE_ACTION_CONTINUE: warrenv1.UpdateState_UPDATE_STATE_COMPLETED,
+	} {
+		w := updated(t, startFirst, action, false)
+		w.service.Spec.Update.Deadline = durationpb.New(time.Minute)
+		w.waits = map[uint64]bool{2: true}
+		began := w.now
+		w.settle(t, func() {})
+		if took := w.now.Sub(began); w.update.GetState() != want || took < time.Minute {
+			t.Errorf("%v: %v after %v: %s", action, w.update.GetState(), took, w.update.GetMessage())
+		}
+		if said := w.update.GetMessage(); action != warrenv1.FailureAction_FAILURE_ACTION_CONTINUE && !strings.Contains(said, "not up within 1m0s: no node is ready") {
+			t.Errorf("%v: %q", action, said)
+		}
+	}
+}

@@ -1,12 +1,14 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -201,5 +203,72 @@ func TestADeletedServiceLeavesNoUse(t *testing.T) {
 	}
 	if got := fmt.Sprint(left); got != "[id-ours[svc-other]]" {
 		t.Errorf("uses left: %s", got)
+	}
+}
+
+// A secret that is deleted with --force goes out of the service's spec and of
+// its tasks. An update that fails afterwards leads back to those tasks: they
+// are not replaced by some that wait for the secret. When there is one of that
+// name again, they are.
+func TestARollbackKeepsTasksThatLostASecret(t *testing.T) {
+	for name, again := range map[string]bool{"it is gone": false, "it was made again": true} {
+		t.Run(name, func(t *testing.T) { rollBackWithoutSecret(t, again) })
+	}
+}
+
+func rollBackWithoutSecret(t *testing.T, again bool) {
+	h := newHouse(t)
+	h.service("web", 1, func(s *warrenv1.Service) {
+		s.Revision = 1
+		s.Spec.Update = &warrenv1.UpdateRules{FailureAction: warrenv1.FailureAction_FAILURE_ACTION_ROLLBACK, Monitor: durationpb.New(0)}
+		s.Spec.Container.Secrets = []*warrenv1.SecretMount{{Secret: "gone"}}
+	})
+	h.settle("web")
+	old := h.tasks("web")[0]
+	h.update(func(tx *store.Tx) error {
+		old.Container.Secrets, old.Secrets, old.NodeId, old.Status = nil, nil, "n1", nil // as secret delete --force does
+		status := &warrenv1.TaskStatus{State: warrenv1.TaskState_TASK_STATE_RUNNING, StateSince: timestamppb.Now()}
+		service, err := tx.Services().Get(ns, "svc-web")
+		if err != nil {
+			return err
+		}
+		err = tx.KeepRevision(service)
+		next := spec.PresentRevision(service)
+		next.SpecVersion, next.Spec.Container.Image = 0, "broken"
+		next.Spec.Container.Secrets = nil
+		spec.Revise(service, next, time.Now())
+		service.Rollout++
+		return errors.Join(err, tx.Services().Put(service), tx.Tasks().Put(old), tx.TaskStatus().Put(status, ns, old.GetMeta().GetId()))
+	})
+	h.settle("web")
+	h.update(func(tx *store.Tx) error {
+		for key, task := range tx.Tasks().OfService(ns, "svc-web") {
+			if task.GetMeta().GetId() != old.GetMeta().GetId() {
+				return tx.TaskStatus().Put(&warrenv1.TaskStatus{State: warrenv1.TaskState_TASK_STATE_BACKOFF, Message: "no such image"}, key.Parts()...)
+			}
+		}
+		return nil
+	})
+	if again {
+		h.update(func(tx *store.Tx) error {
+			return tx.Secrets().Create(&warrenv1.Secret{
+				Meta: &warrenv1.Meta{Id: "secret-gone-2", Name: "gone", Namespace: ns}, Versions: []*warrenv1.SecretVersion{{Number: 1}},
+			})
+		})
+	}
+	h.settle("web")
+	made := 0
+	for _, task := range h.tasks("web") {
+		wanted := task.GetDesired() == warrenv1.DesiredState_DESIRED_STATE_RUNNING
+		if task.GetMeta().GetId() == old.GetMeta().GetId() {
+			if !wanted {
+				t.Error("the task that runs is to stop before there is another")
+			}
+		} else if wanted {
+			made += len(task.GetSecrets())
+		}
+	}
+	if again != (made == 1) {
+		t.Errorf("%d tasks with the secret", made)
 	}
 }
