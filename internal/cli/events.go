@@ -35,17 +35,21 @@ func newEvents(s *command.Shell) *cobra.Command {
 	}
 	format := command.BindFormat(cmd)
 	list := s.Calling(func(ctx context.Context, c *client.Client, _ []string) error {
-		stream, err := c.Clusters.ListEvents(ctx, &r)
-		for err == nil {
-			var e *warrenv1.Event
-			if e, err = stream.Recv(); err == nil {
-				err = writeEvent(s, *format, view.NewEvent(e))
-			}
+		write := func(e *warrenv1.Event) error { return writeEvent(s, *format, view.NewEvent(e)) }
+		if !r.GetFollow() {
+			return readEvents(ctx, c, &r, write)
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		return err
+		var last uint64
+		return command.Resume(ctx, func(ctx context.Context, heard func()) error {
+			return readEvents(ctx, c, &r, func(e *warrenv1.Event) error {
+				heard()
+				if e.GetSequence() <= last {
+					return nil // from before the manager was lost
+				}
+				last = e.GetSequence()
+				return write(e)
+			})
+		})
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r.Follow = follow
@@ -61,6 +65,20 @@ func newEvents(s *command.Shell) *cobra.Command {
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until interrupted")
 	cmd.Flags().StringVar(&since, "since", "", "only what happened since `WHEN`: an age (2h, 3d) or a time")
 	return cmd
+}
+
+func readEvents(ctx context.Context, c *client.Client, r *warrenv1.ListEventsRequest, write func(*warrenv1.Event) error) error {
+	stream, err := c.Clusters.ListEvents(ctx, r)
+	for err == nil {
+		var e *warrenv1.Event
+		if e, err = stream.Recv(); err == nil {
+			err = write(e)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 func writeEvent(s *command.Shell, format command.Format, e view.Event) error {

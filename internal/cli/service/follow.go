@@ -2,10 +2,8 @@ package service
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/cli/command"
@@ -13,55 +11,25 @@ import (
 	"github.com/cuemby/warren/internal/spec"
 )
 
-const (
-	// lostFor is for how long a watch goes on trying to reach a manager.
-	lostFor   = 30 * time.Second
-	lostPause = 500 * time.Millisecond
-)
-
 // watch calls see with the service as it is and whenever it changes, until see
 // is done, or fails. A connection that is lost is made anew.
 func watch(ctx context.Context, c *client.Client, id string, see func(*warrenv1.Service) (done bool, err error)) error {
-	var lost time.Time
-	for {
-		done, err := watchOnce(ctx, c, id, func(s *warrenv1.Service) (bool, error) {
-			lost = time.Time{}
-			return see(s)
-		})
-		unreachable := (*client.Error)(nil)
-		if done || !errors.As(err, &unreachable) || unreachable.Code != client.Unreachable {
-			return err
-		}
-		if lost.IsZero() {
-			lost = time.Now()
-		}
-		if time.Since(lost) > lostFor {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(lostPause):
-		}
-	}
-}
-
-func watchOnce(ctx context.Context, c *client.Client, id string, see func(*warrenv1.Service) (bool, error)) (done bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := c.Services.WatchService(ctx, &warrenv1.Ref{NameOrId: id})
-	if err != nil {
-		return false, err
-	}
-	for {
-		service, err := stream.Recv()
+	return command.Resume(ctx, func(ctx context.Context, heard func()) error {
+		stream, err := c.Services.WatchService(ctx, &warrenv1.Ref{NameOrId: id})
 		if err != nil {
-			return false, err
+			return err
 		}
-		if done, err = see(service); done || err != nil {
-			return true, err
+		for {
+			service, err := stream.Recv()
+			if err != nil {
+				return err
+			}
+			heard()
+			if done, err := see(service); done || err != nil {
+				return err
+			}
 		}
-	}
+	})
 }
 
 // followUpdate shows how the tasks of a service are replaced, until that has

@@ -31,22 +31,11 @@ What they wrote to standard error goes to standard error.`,
 	}
 	logs := s.Calling(func(ctx context.Context, c *client.Client, names []string) error {
 		r.Ref = &warrenv1.Ref{NameOrId: names[0]}
-		stream, err := c.Services.ServiceLogs(ctx, &r)
-		if err != nil {
-			return err
+		write := func(e *warrenv1.LogEntry) error { return writeEntry(s, e, r.Timestamps, plain) }
+		if r.Follow {
+			return followLogs(ctx, c, &r, write)
 		}
-		for {
-			entry, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if err := writeEntry(s, entry, r.Timestamps, plain); err != nil {
-				return err
-			}
-		}
+		return readLogs(ctx, c, &r, write)
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed("tail") {
@@ -60,6 +49,44 @@ What they wrote to standard error goes to standard error.`,
 	flags.BoolVarP(&r.Timestamps, "timestamps", "t", false, "show when each line was written")
 	flags.BoolVar(&plain, "no-prefix", false, "leave the tasks' names out")
 	return cmd
+}
+
+func readLogs(ctx context.Context, c *client.Client, r *warrenv1.ServiceLogsRequest, write func(*warrenv1.LogEntry) error) error {
+	stream, err := c.Services.ServiceLogs(ctx, r)
+	if err != nil {
+		return err
+	}
+	for {
+		entry, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := write(entry); err != nil {
+			return err
+		}
+	}
+}
+
+// followLogs goes on where it was when the manager was lost.
+func followLogs(ctx context.Context, c *client.Client, r *warrenv1.ServiceLogsRequest, write func(*warrenv1.LogEntry) error) error {
+	u, began := unread{}, time.Now()
+	return command.Resume(ctx, func(ctx context.Context, heard func()) error {
+		u.begin()
+		err := readLogs(ctx, c, r, func(e *warrenv1.LogEntry) error {
+			heard()
+			if !u.is(e) {
+				return nil
+			}
+			return write(e)
+		})
+		if r.Tail != nil { // not the same lines any more
+			u.since, r.Tail = began, nil
+		}
+		return err
+	})
 }
 
 func writeEntry(s *command.Shell, e *warrenv1.LogEntry, timestamps, plain bool) error {

@@ -34,7 +34,7 @@ func setDefaultLogger(logger *logrus.Logger) {
 type slogHook struct{ log *slog.Logger }
 
 // usual are errors that belong to every end of a container.
-var usual = map[string]bool{"copy shim log": true, "failed to delete task": true}
+var usual = map[string]bool{"copy shim log": true, "failed to delete task": true, "ttrpc: received message on inactive stream": true}
 
 func (slogHook) Levels() []logrus.Level { return logrus.AllLevels }
 
