@@ -41,8 +41,8 @@ func TestFollowingGoesOnAfterARestart(t *testing.T) {
 		n.start()
 		n.run("service", "update", "app", "--label", fmt.Sprint("restart=", i))
 		n.eventually("both go on", func() error {
-			if now := len(numbers()); now < before+20 || strings.Count(events(), "restart") != i+1 {
-				return fmt.Errorf("%d lines before, %d now; events:\n%s", before, now, events())
+			if now := len(numbers()); now < before+20 || strings.Count(events(), "service app  updated") != i+1 {
+				return fmt.Errorf("%d lines before, %d now: %s\nevents:\n%s", before, now, logs(), events())
 			}
 			return nil
 		})

@@ -10,6 +10,7 @@ import (
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 	"github.com/cuemby/warren/internal/cli/command"
 	"github.com/cuemby/warren/internal/client"
+	"github.com/cuemby/warren/internal/spec"
 	"github.com/spf13/cobra"
 )
 
@@ -72,18 +73,18 @@ func readLogs(ctx context.Context, c *client.Client, r *warrenv1.ServiceLogsRequ
 
 // followLogs goes on where it was when the manager was lost.
 func followLogs(ctx context.Context, c *client.Client, r *warrenv1.ServiceLogsRequest, write func(*warrenv1.LogEntry) error) error {
-	u, began := unread{}, time.Now()
+	u, began := spec.Unread{}, time.Now()
 	return command.Resume(ctx, func(ctx context.Context, heard func()) error {
-		u.begin()
+		u.Begin()
 		err := readLogs(ctx, c, r, func(e *warrenv1.LogEntry) error {
 			heard()
-			if !u.is(e) {
+			if !u.Is(e) {
 				return nil
 			}
 			return write(e)
 		})
 		if r.Tail != nil { // not the same lines any more
-			u.since, r.Tail = began, nil
+			u.Since, r.Tail = began, nil
 		}
 		return err
 	})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -32,7 +33,7 @@ func (s *services) ServiceLogs(r *warrenv1.ServiceLogsRequest, call grpc.ServerS
 		return err
 	}
 	for _, task := range tasks {
-		if err := s.taskLog(ctx, task, r, call.Send); err != nil {
+		if _, err := s.taskLog(ctx, task, r, call.Send); err != nil {
 			return err
 		}
 	}
@@ -72,13 +73,43 @@ func (s *services) followLogs(service *warrenv1.Service, r *warrenv1.ServiceLogs
 			}
 			seen[task.GetMeta().GetId()] = true
 			readers.Go(func() {
-				if err := s.taskLog(ctx, task, r, send); err != nil {
+				if err := s.followTask(ctx, task, r, send); err != nil {
 					cancel(err)
 				}
 			})
 		}
 	}
 }
+
+// followTask goes on where it was when the task's node was away for a while.
+func (s *services) followTask(ctx context.Context, task *warrenv1.Task, r *warrenv1.ServiceLogsRequest, send func(*warrenv1.LogEntry) error) error {
+	u := spec.Unread{}
+	began := s.now().AsTime()
+	for {
+		u.Begin()
+		away, err := s.taskLog(ctx, task, r, func(e *warrenv1.LogEntry) error {
+			if !u.Is(e) {
+				return nil
+			}
+			return send(e)
+		})
+		if err != nil || !away {
+			return err
+		}
+		if r.Tail != nil { // not the same lines any more
+			u.Since = began
+			r = &warrenv1.ServiceLogsRequest{Ref: r.GetRef(), Follow: true}
+		}
+		select {
+		case <-time.After(logPause):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// logPause is between two tries to read the log of a task whose node is away.
+const logPause = time.Second
 
 // loggingTasks lists the tasks that may have written something, in order.
 func (s *services) loggingTasks(ctx context.Context, service *warrenv1.Service) (tasks []*warrenv1.Task, err error) {
@@ -102,9 +133,9 @@ func (s *services) loggingTasks(ctx context.Context, service *warrenv1.Service) 
 }
 
 // taskLog passes one task's log on. A log that is gone, with the task that
-// wrote it, is an empty one, and so is that of a node that is not there: the
-// other tasks' logs are still worth having.
-func (s *services) taskLog(ctx context.Context, task *warrenv1.Task, r *warrenv1.ServiceLogsRequest, send func(*warrenv1.LogEntry) error) error {
+// wrote it, is an empty one, and so is that of a node that is away: the other
+// tasks' logs are still worth having.
+func (s *services) taskLog(ctx context.Context, task *warrenv1.Task, r *warrenv1.ServiceLogsRequest, send func(*warrenv1.LogEntry) error) (away bool, err error) {
 	worker, err := s.config.Streams.Open(ctx, task.GetNodeId(), &warrenv1.OpenStream{Purpose: &warrenv1.OpenStream_Logs{
 		Logs: &warrenv1.OpenLogs{TaskId: task.GetMeta().GetId(), Follow: r.GetFollow(), Tail: r.Tail},
 	}})
@@ -115,7 +146,7 @@ func (s *services) taskLog(ctx context.Context, task *warrenv1.Task, r *warrenv1
 	for {
 		frame, err := worker.Recv()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return false, nil
 		}
 		if err != nil {
 			return s.withoutLog(ctx, task, err)
@@ -126,21 +157,23 @@ func (s *services) taskLog(ctx context.Context, task *warrenv1.Task, r *warrenv1
 		}
 		entry.TaskName, entry.TaskId = task.GetMeta().GetName(), task.GetMeta().GetId()
 		if err := send(entry); err != nil {
-			return err
+			return false, err
 		}
 	}
 }
 
 // withoutLog decides whether the other logs go on without this one.
-func (s *services) withoutLog(ctx context.Context, task *warrenv1.Task, err error) error {
+func (s *services) withoutLog(ctx context.Context, task *warrenv1.Task, err error) (away bool, _ error) {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 	var problem *spec.Problem
-	away := errors.As(err, &problem) && problem.Code == spec.Unavailable || status.Code(err) == codes.Unavailable
+	away = errors.As(err, &problem) && problem.Code == spec.Unavailable || status.Code(err) == codes.Unavailable
+	// A worker that stops cancels what it was sending.
+	away = away || status.Code(err) == codes.Canceled
 	if away || status.Code(err) == codes.NotFound {
-		s.log.Warn("a task's log cannot be read", "task", task.GetMeta().GetId(), "node", task.GetNodeName(), "error", err)
-		return nil
+		s.log.Debug("a task's log cannot be read", "task", task.GetMeta().GetId(), "node", task.GetNodeName(), "error", err)
+		return away, nil
 	}
-	return err
+	return false, err
 }

@@ -1,4 +1,4 @@
-package service
+package spec
 
 import (
 	"strings"
@@ -21,18 +21,18 @@ func TestAReadingThatWasCutOffGoesOn(t *testing.T) {
 		line("t1", 0, "a"), line("t1", 1, "b"), line("t1", 1, "c"), line("t1", 1, "d"), line("t1", 2, "e"),
 		line("t2", 0, "long ago"), line("t2", 9, "f"),
 	}
-	u := unread{}
+	u := Unread{}
 	var got []string
 	read := func(entries []*warrenv1.LogEntry) {
-		u.begin()
+		u.Begin()
 		for _, e := range entries {
-			if u.is(e) {
+			if u.Is(e) {
 				got = append(got, string(e.GetLine()))
 			}
 		}
 	}
 	read(log[:3])
-	u.since = start.Add(5 * time.Second) // what came before was not asked for
+	u.Since = start.Add(5 * time.Second) // what came before was not asked for
 	read(log[:3])
 	read(log[:4])
 	read(log)

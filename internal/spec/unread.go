@@ -1,4 +1,4 @@
-package service
+package spec
 
 import (
 	"time"
@@ -6,11 +6,11 @@ import (
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
 )
 
-// unread tells, of logs that are read again from their beginning, what was not
+// Unread tells, of logs that are read again from their beginning, what was not
 // read before.
-type unread struct {
-	// since is from when on lines of a task count of which none was read.
-	since time.Time
+type Unread struct {
+	// Since is from when on lines of a task count of which none was read.
+	Since time.Time
 	// read is, by task, the time of the last line, and how many there were of
 	// that time.
 	read map[string]mark
@@ -23,15 +23,15 @@ type mark struct {
 	lines int
 }
 
-// begin starts another reading.
-func (u *unread) begin() { u.again = map[string]int{} }
+// Begin starts another reading.
+func (u *Unread) Begin() { u.again = map[string]int{} }
 
-// is tells whether a line was not read before, and takes it as read.
-func (u *unread) is(e *warrenv1.LogEntry) bool {
+// Is tells whether a line was not read before, and takes it as read.
+func (u *Unread) Is(e *warrenv1.LogEntry) bool {
 	id, at := e.GetTaskId(), e.GetTime().AsTime()
 	last, known := u.read[id]
 	switch {
-	case !known && at.Before(u.since), known && at.Before(last.at):
+	case !known && at.Before(u.Since), known && at.Before(last.at):
 		return false
 	case known && at.Equal(last.at):
 		if u.again[id]++; u.again[id] <= last.lines {
