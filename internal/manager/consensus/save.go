@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // savedPath is where a database is kept as it was in an older format.
@@ -32,4 +33,13 @@ func (c *Consensus) saveBeforeMigration(f found) error {
 	}
 	c.log.Info("the database is brought to this version's format, and kept as it was", "format", format, "before", saved)
 	return nil
+}
+
+// dropSaved removes what upgrades have kept: an earlier unlock key opens it.
+func (c *Consensus) dropSaved() error {
+	saved, err := filepath.Glob(c.databasePath() + ".format*")
+	for _, path := range saved {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }

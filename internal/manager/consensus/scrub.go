@@ -21,7 +21,7 @@ const (
 
 // Scrub removes from this manager's files what the state was before and is no
 // more: free pages of warren.db, log entries, earlier snapshots, and what a
-// restore has replaced. Under constant writes the last of the log's files may
+// restore or an upgrade has replaced. Under constant writes the last of the log's files may
 // keep entries that were dropped until it is full and goes.
 func (c *Consensus) Scrub(ctx context.Context) error {
 	if err := c.machine.compact(); err != nil {
@@ -39,7 +39,7 @@ func (c *Consensus) Scrub(ctx context.Context) error {
 		err = c.dropSnapshots()
 	}
 	if err == nil {
-		err = os.RemoveAll(c.raftDir() + ".replaced")
+		err = errors.Join(os.RemoveAll(c.raftDir()+".replaced"), c.dropSaved())
 	}
 	if err != nil {
 		return fmt.Errorf("scrub: %w", err)

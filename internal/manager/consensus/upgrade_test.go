@@ -67,3 +67,17 @@ func TestADatabaseThatCannotBeSavedIsNotMigrated(t *testing.T) {
 	format, migrations = older, before
 	start(t, options(dir))
 }
+
+func TestScrubbingRemovesWhatAnUpgradeKept(t *testing.T) {
+	c := start(t, options(t.TempDir()))
+	saved := savedPath(c.databasePath(), format)
+	if err := os.WriteFile(saved, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Scrub(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(saved); !os.IsNotExist(err) {
+		t.Errorf("it is still there: %v", err)
+	}
+}
