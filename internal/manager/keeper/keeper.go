@@ -117,12 +117,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 // the unlock key is to be had. A manager of an autolocked cluster that nobody
 // has unlocked stays sealed without an error.
 func (k *Keeper) Sync(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	// Read with the lock held: who waited for it must not load what was before.
 	cluster, row, err := k.rows(ctx)
 	if err != nil {
 		return err
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.needed = row.GetUnlockKeyFingerprint()
 	if cluster.GetId() != k.Vault.ClusterID() {
 		return fmt.Errorf("the database is of cluster %s, this node is of cluster %s; restore a backup of this cluster", cluster.GetId(), k.Vault.ClusterID())

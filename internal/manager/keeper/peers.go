@@ -133,11 +133,13 @@ func (k *Keeper) Unlock(ctx context.Context, envelope []byte) error {
 	if err != nil {
 		return err
 	}
+	k.mu.Lock()
 	cluster, row, err := k.rows(ctx)
 	if err != nil {
+		k.mu.Unlock()
+		unlock.Destroy()
 		return err
 	}
-	k.mu.Lock()
 	if err := k.Vault.Load(cluster, row, unlock); err != nil {
 		k.mu.Unlock()
 		unlock.Destroy()

@@ -42,6 +42,9 @@ func (v *Vault) Promote(row *storepb.ClusterKeys, keyID string) (*storepb.Cluste
 func (v *Vault) ResealKeys(row *storepb.ClusterKeys) (*storepb.ClusterKeys, error) {
 	next := proto.CloneOf(row)
 	err := v.with(func(k *keys) error {
+		if have := k.ring.KeyID(); have != row.GetSealsWith() {
+			return fmt.Errorf("seal the cluster's keys again: this manager still seals with key %s, not with %s", have, row.GetSealsWith())
+		}
 		x := k.ring.Resealer()
 		defer x.Destroy()
 		for name, box := range map[string]**storepb.SealedBox{
@@ -64,6 +67,12 @@ func (v *Vault) ResealKeys(row *storepb.ClusterKeys) (*storepb.ClusterKeys, erro
 // Retire drops all data keys but that one, and with a next unlock key in the
 // row has the ring open with that one alone.
 func (v *Vault) Retire(row *storepb.ClusterKeys, keyID string) (*storepb.ClusterKeys, error) {
+	// A key that something still needs is never dropped.
+	for _, box := range []*storepb.SealedBox{row.GetCaKey(), row.GetSealingKey(), row.GetNextUnlockKey()} {
+		if box != nil && box.GetKeyId() != keyID {
+			return nil, fmt.Errorf("key %s still seals the cluster's own keys: it is not dropped", box.GetKeyId())
+		}
+	}
 	if row.GetNextUnlockKey() == nil {
 		return v.reringed(row, func(r *seal.Ring) (*seal.Ring, error) { return r.Only(keyID) })
 	}
