@@ -25,6 +25,12 @@ func (r Random) digits(n int) string {
 // VolumeID returns vol-<name>-<6>.
 func VolumeID(name string, r Random) string { return "vol-" + name + "-" + r.digits(6) }
 
+// SnapshotID returns snap-<name>-<6>.
+func SnapshotID(name string, r Random) string { return "snap-" + name + "-" + r.digits(6) }
+
+// RestoreID returns restore-<10>.
+func RestoreID(r Random) string { return "restore-" + r.digits(10) }
+
 // SecretID returns secret-<name>-<6>.
 func SecretID(name string, r Random) string { return "secret-" + name + "-" + r.digits(6) }
 

@@ -17,6 +17,8 @@ const (
 	// A service's name leaves room for "-task-" and five digits, so that the
 	// names of its tasks are DNS labels and fit a hostname too.
 	maxServiceName = 52
+	// A snapshot's name has room for its volume's and the time.
+	maxSnapshotName = 100
 )
 
 // Words that would read as something else where a name is expected.
@@ -46,6 +48,8 @@ func ValidName(kind, name string) error {
 		limit, between = maxServiceName, "-"
 	case KindNamespace:
 		between = "-"
+	case KindSnapshot:
+		limit = maxSnapshotName
 	}
 	switch {
 	case name == "":

@@ -33,13 +33,14 @@ const (
 
 // Kinds of objects, as users read them.
 const (
-	KindVolume  = "volume"
-	KindSecret  = "secret"
-	KindService = "service"
-	KindTask    = "task"
-	KindNode    = "node"
-	KindClient  = "client"
-	KindToken   = "join token"
+	KindVolume   = "volume"
+	KindSnapshot = "snapshot"
+	KindSecret   = "secret"
+	KindService  = "service"
+	KindTask     = "task"
+	KindNode     = "node"
+	KindClient   = "client"
+	KindToken    = "join token"
 	// KindMember is in the refusal of who is no member of the cluster any more.
 	KindMember    = "member"
 	KindNamespace = "namespace"

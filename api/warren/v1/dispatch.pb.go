@@ -228,7 +228,8 @@ type Report struct {
 	Tasks    []*TaskStatus          `protobuf:"bytes,2,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	Volumes  []*VolumeStatus        `protobuf:"bytes,3,rep,name=volumes,proto3" json:"volumes,omitempty"`
 	// Their sequence is chosen by the manager.
-	Events        []*Event `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
+	Events        []*Event          `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
+	Snapshots     []*SnapshotStatus `protobuf:"bytes,5,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,6 +288,13 @@ func (x *Report) GetVolumes() []*VolumeStatus {
 func (x *Report) GetEvents() []*Event {
 	if x != nil {
 		return x.Events
+	}
+	return nil
+}
+
+func (x *Report) GetSnapshots() []*SnapshotStatus {
+	if x != nil {
+		return x.Snapshots
 	}
 	return nil
 }
@@ -591,15 +599,17 @@ func (x *Acknowledge) GetSequence() uint64 {
 // Assignments change a worker's set. A full set replaces what the worker has;
 // it may come in several messages, of which only the last has more unset.
 type Assignments struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Full           bool                   `protobuf:"varint,1,opt,name=full,proto3" json:"full,omitempty"`
-	More           bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
-	Tasks          []*Task                `protobuf:"bytes,3,rep,name=tasks,proto3" json:"tasks,omitempty"`
-	RemovedTasks   []string               `protobuf:"bytes,4,rep,name=removed_tasks,json=removedTasks,proto3" json:"removed_tasks,omitempty"`
-	Volumes        []*Volume              `protobuf:"bytes,5,rep,name=volumes,proto3" json:"volumes,omitempty"`
-	RemovedVolumes []string               `protobuf:"bytes,6,rep,name=removed_volumes,json=removedVolumes,proto3" json:"removed_volumes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Full             bool                   `protobuf:"varint,1,opt,name=full,proto3" json:"full,omitempty"`
+	More             bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	Tasks            []*Task                `protobuf:"bytes,3,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	RemovedTasks     []string               `protobuf:"bytes,4,rep,name=removed_tasks,json=removedTasks,proto3" json:"removed_tasks,omitempty"`
+	Volumes          []*Volume              `protobuf:"bytes,5,rep,name=volumes,proto3" json:"volumes,omitempty"`
+	RemovedVolumes   []string               `protobuf:"bytes,6,rep,name=removed_volumes,json=removedVolumes,proto3" json:"removed_volumes,omitempty"`
+	Snapshots        []*Snapshot            `protobuf:"bytes,7,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
+	RemovedSnapshots []string               `protobuf:"bytes,8,rep,name=removed_snapshots,json=removedSnapshots,proto3" json:"removed_snapshots,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Assignments) Reset() {
@@ -670,6 +680,20 @@ func (x *Assignments) GetVolumes() []*Volume {
 func (x *Assignments) GetRemovedVolumes() []string {
 	if x != nil {
 		return x.RemovedVolumes
+	}
+	return nil
+}
+
+func (x *Assignments) GetSnapshots() []*Snapshot {
+	if x != nil {
+		return x.Snapshots
+	}
+	return nil
+}
+
+func (x *Assignments) GetRemovedSnapshots() []string {
+	if x != nil {
+		return x.RemovedSnapshots
 	}
 	return nil
 }
@@ -1526,7 +1550,7 @@ var File_warren_v1_dispatch_proto protoreflect.FileDescriptor
 
 const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\n" +
-	"\x18warren/v1/dispatch.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x17warren/v1/cluster.proto\x1a\x15warren/v1/image.proto\x1a\x14warren/v1/node.proto\x1a\x16warren/v1/secret.proto\x1a\x17warren/v1/service.proto\x1a\x14warren/v1/task.proto\x1a\x15warren/v1/usage.proto\x1a\x16warren/v1/volume.proto\"\xa7\x01\n" +
+	"\x18warren/v1/dispatch.proto\x12\twarren.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16warren/v1/access.proto\x1a\x17warren/v1/cluster.proto\x1a\x15warren/v1/image.proto\x1a\x14warren/v1/node.proto\x1a\x16warren/v1/secret.proto\x1a\x17warren/v1/service.proto\x1a\x18warren/v1/snapshot.proto\x1a\x14warren/v1/task.proto\x1a\x15warren/v1/usage.proto\x1a\x16warren/v1/volume.proto\"\xa7\x01\n" +
 	"\rWorkerMessage\x12(\n" +
 	"\x05hello\x18\x01 \x01(\v2\x10.warren.v1.HelloH\x00R\x05hello\x124\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x14.warren.v1.HeartbeatH\x00R\theartbeat\x12+\n" +
@@ -1536,12 +1560,13 @@ const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\v2\x1a.warren.v1.NodeDescriptionR\x04node\x12\x14\n" +
 	"\x05level\x18\x02 \x01(\rR\x05level\"3\n" +
 	"\tHeartbeat\x12&\n" +
-	"\x0fdisk_free_bytes\x18\x01 \x01(\x04R\rdiskFreeBytes\"\xae\x01\n" +
+	"\x0fdisk_free_bytes\x18\x01 \x01(\x04R\rdiskFreeBytes\"\xe7\x01\n" +
 	"\x06Report\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12+\n" +
 	"\x05tasks\x18\x02 \x03(\v2\x15.warren.v1.TaskStatusR\x05tasks\x121\n" +
 	"\avolumes\x18\x03 \x03(\v2\x17.warren.v1.VolumeStatusR\avolumes\x12(\n" +
-	"\x06events\x18\x04 \x03(\v2\x10.warren.v1.EventR\x06events\"\xb0\x02\n" +
+	"\x06events\x18\x04 \x03(\v2\x10.warren.v1.EventR\x06events\x127\n" +
+	"\tsnapshots\x18\x05 \x03(\v2\x19.warren.v1.SnapshotStatusR\tsnapshots\"\xb0\x02\n" +
 	"\x0eManagerMessage\x12.\n" +
 	"\awelcome\x18\x01 \x01(\v2\x12.warren.v1.WelcomeH\x00R\awelcome\x12:\n" +
 	"\vassignments\x18\x02 \x01(\v2\x16.warren.v1.AssignmentsH\x00R\vassignments\x12:\n" +
@@ -1560,14 +1585,16 @@ const file_warren_v1_dispatch_proto_rawDesc = "" +
 	"\x10heartbeat_period\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0fheartbeatPeriod\x12/\n" +
 	"\bstanding\x18\x04 \x01(\v2\x13.warren.v1.StandingR\bstanding\")\n" +
 	"\vAcknowledge\x12\x1a\n" +
-	"\bsequence\x18\x01 \x01(\x04R\bsequence\"\xd7\x01\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\"\xb7\x02\n" +
 	"\vAssignments\x12\x12\n" +
 	"\x04full\x18\x01 \x01(\bR\x04full\x12\x12\n" +
 	"\x04more\x18\x02 \x01(\bR\x04more\x12%\n" +
 	"\x05tasks\x18\x03 \x03(\v2\x0f.warren.v1.TaskR\x05tasks\x12#\n" +
 	"\rremoved_tasks\x18\x04 \x03(\tR\fremovedTasks\x12+\n" +
 	"\avolumes\x18\x05 \x03(\v2\x11.warren.v1.VolumeR\avolumes\x12'\n" +
-	"\x0fremoved_volumes\x18\x06 \x03(\tR\x0eremovedVolumes\"\xa2\x02\n" +
+	"\x0fremoved_volumes\x18\x06 \x03(\tR\x0eremovedVolumes\x121\n" +
+	"\tsnapshots\x18\a \x03(\v2\x13.warren.v1.SnapshotR\tsnapshots\x12+\n" +
+	"\x11removed_snapshots\x18\b \x03(\tR\x10removedSnapshots\"\xa2\x02\n" +
 	"\n" +
 	"OpenStream\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12*\n" +
@@ -1671,18 +1698,20 @@ var file_warren_v1_dispatch_proto_goTypes = []any{
 	(*TaskStatus)(nil),            // 22: warren.v1.TaskStatus
 	(*VolumeStatus)(nil),          // 23: warren.v1.VolumeStatus
 	(*Event)(nil),                 // 24: warren.v1.Event
-	(Role)(0),                     // 25: warren.v1.Role
-	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
-	(*Task)(nil),                  // 27: warren.v1.Task
-	(*Volume)(nil),                // 28: warren.v1.Volume
-	(*ExecStart)(nil),             // 29: warren.v1.ExecStart
-	(*ExecInput)(nil),             // 30: warren.v1.ExecInput
-	(*ExecOutput)(nil),            // 31: warren.v1.ExecOutput
-	(*LogEntry)(nil),              // 32: warren.v1.LogEntry
-	(*ListImagesResponse)(nil),    // 33: warren.v1.ListImagesResponse
-	(*NodeUsage)(nil),             // 34: warren.v1.NodeUsage
-	(*SealedItem)(nil),            // 35: warren.v1.SealedItem
-	(*Registry)(nil),              // 36: warren.v1.Registry
+	(*SnapshotStatus)(nil),        // 25: warren.v1.SnapshotStatus
+	(Role)(0),                     // 26: warren.v1.Role
+	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
+	(*Task)(nil),                  // 28: warren.v1.Task
+	(*Volume)(nil),                // 29: warren.v1.Volume
+	(*Snapshot)(nil),              // 30: warren.v1.Snapshot
+	(*ExecStart)(nil),             // 31: warren.v1.ExecStart
+	(*ExecInput)(nil),             // 32: warren.v1.ExecInput
+	(*ExecOutput)(nil),            // 33: warren.v1.ExecOutput
+	(*LogEntry)(nil),              // 34: warren.v1.LogEntry
+	(*ListImagesResponse)(nil),    // 35: warren.v1.ListImagesResponse
+	(*NodeUsage)(nil),             // 36: warren.v1.NodeUsage
+	(*SealedItem)(nil),            // 37: warren.v1.SealedItem
+	(*Registry)(nil),              // 38: warren.v1.Registry
 }
 var file_warren_v1_dispatch_proto_depIdxs = []int32{
 	1,  // 0: warren.v1.WorkerMessage.hello:type_name -> warren.v1.Hello
@@ -1692,44 +1721,46 @@ var file_warren_v1_dispatch_proto_depIdxs = []int32{
 	22, // 4: warren.v1.Report.tasks:type_name -> warren.v1.TaskStatus
 	23, // 5: warren.v1.Report.volumes:type_name -> warren.v1.VolumeStatus
 	24, // 6: warren.v1.Report.events:type_name -> warren.v1.Event
-	6,  // 7: warren.v1.ManagerMessage.welcome:type_name -> warren.v1.Welcome
-	8,  // 8: warren.v1.ManagerMessage.assignments:type_name -> warren.v1.Assignments
-	7,  // 9: warren.v1.ManagerMessage.acknowledge:type_name -> warren.v1.Acknowledge
-	9,  // 10: warren.v1.ManagerMessage.open_stream:type_name -> warren.v1.OpenStream
-	5,  // 11: warren.v1.ManagerMessage.standing:type_name -> warren.v1.Standing
-	25, // 12: warren.v1.Standing.roles:type_name -> warren.v1.Role
-	26, // 13: warren.v1.Welcome.heartbeat_period:type_name -> google.protobuf.Duration
-	5,  // 14: warren.v1.Welcome.standing:type_name -> warren.v1.Standing
-	27, // 15: warren.v1.Assignments.tasks:type_name -> warren.v1.Task
-	28, // 16: warren.v1.Assignments.volumes:type_name -> warren.v1.Volume
-	29, // 17: warren.v1.OpenStream.exec:type_name -> warren.v1.ExecStart
-	10, // 18: warren.v1.OpenStream.logs:type_name -> warren.v1.OpenLogs
-	11, // 19: warren.v1.OpenStream.image_load:type_name -> warren.v1.OpenImageLoad
-	12, // 20: warren.v1.OpenStream.image_list:type_name -> warren.v1.OpenImageList
-	13, // 21: warren.v1.OpenStream.usage:type_name -> warren.v1.OpenUsage
-	26, // 22: warren.v1.OpenUsage.interval:type_name -> google.protobuf.Duration
-	30, // 23: warren.v1.ManagerFrame.exec:type_name -> warren.v1.ExecInput
-	31, // 24: warren.v1.WorkerFrame.exec:type_name -> warren.v1.ExecOutput
-	32, // 25: warren.v1.WorkerFrame.log:type_name -> warren.v1.LogEntry
-	33, // 26: warren.v1.WorkerFrame.images:type_name -> warren.v1.ListImagesResponse
-	16, // 27: warren.v1.WorkerFrame.error:type_name -> warren.v1.StreamError
-	34, // 28: warren.v1.WorkerFrame.usage:type_name -> warren.v1.NodeUsage
-	35, // 29: warren.v1.FetchedSecret.items:type_name -> warren.v1.SealedItem
-	36, // 30: warren.v1.FetchRegistryResponse.registry:type_name -> warren.v1.Registry
-	35, // 31: warren.v1.FetchRegistryResponse.password:type_name -> warren.v1.SealedItem
-	0,  // 32: warren.v1.Dispatcher.Session:input_type -> warren.v1.WorkerMessage
-	17, // 33: warren.v1.Dispatcher.FetchSecrets:input_type -> warren.v1.FetchSecretsRequest
-	19, // 34: warren.v1.Dispatcher.FetchRegistry:input_type -> warren.v1.FetchRegistryRequest
-	15, // 35: warren.v1.Dispatcher.Stream:input_type -> warren.v1.WorkerFrame
-	4,  // 36: warren.v1.Dispatcher.Session:output_type -> warren.v1.ManagerMessage
-	18, // 37: warren.v1.Dispatcher.FetchSecrets:output_type -> warren.v1.FetchedSecret
-	20, // 38: warren.v1.Dispatcher.FetchRegistry:output_type -> warren.v1.FetchRegistryResponse
-	14, // 39: warren.v1.Dispatcher.Stream:output_type -> warren.v1.ManagerFrame
-	36, // [36:40] is the sub-list for method output_type
-	32, // [32:36] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	25, // 7: warren.v1.Report.snapshots:type_name -> warren.v1.SnapshotStatus
+	6,  // 8: warren.v1.ManagerMessage.welcome:type_name -> warren.v1.Welcome
+	8,  // 9: warren.v1.ManagerMessage.assignments:type_name -> warren.v1.Assignments
+	7,  // 10: warren.v1.ManagerMessage.acknowledge:type_name -> warren.v1.Acknowledge
+	9,  // 11: warren.v1.ManagerMessage.open_stream:type_name -> warren.v1.OpenStream
+	5,  // 12: warren.v1.ManagerMessage.standing:type_name -> warren.v1.Standing
+	26, // 13: warren.v1.Standing.roles:type_name -> warren.v1.Role
+	27, // 14: warren.v1.Welcome.heartbeat_period:type_name -> google.protobuf.Duration
+	5,  // 15: warren.v1.Welcome.standing:type_name -> warren.v1.Standing
+	28, // 16: warren.v1.Assignments.tasks:type_name -> warren.v1.Task
+	29, // 17: warren.v1.Assignments.volumes:type_name -> warren.v1.Volume
+	30, // 18: warren.v1.Assignments.snapshots:type_name -> warren.v1.Snapshot
+	31, // 19: warren.v1.OpenStream.exec:type_name -> warren.v1.ExecStart
+	10, // 20: warren.v1.OpenStream.logs:type_name -> warren.v1.OpenLogs
+	11, // 21: warren.v1.OpenStream.image_load:type_name -> warren.v1.OpenImageLoad
+	12, // 22: warren.v1.OpenStream.image_list:type_name -> warren.v1.OpenImageList
+	13, // 23: warren.v1.OpenStream.usage:type_name -> warren.v1.OpenUsage
+	27, // 24: warren.v1.OpenUsage.interval:type_name -> google.protobuf.Duration
+	32, // 25: warren.v1.ManagerFrame.exec:type_name -> warren.v1.ExecInput
+	33, // 26: warren.v1.WorkerFrame.exec:type_name -> warren.v1.ExecOutput
+	34, // 27: warren.v1.WorkerFrame.log:type_name -> warren.v1.LogEntry
+	35, // 28: warren.v1.WorkerFrame.images:type_name -> warren.v1.ListImagesResponse
+	16, // 29: warren.v1.WorkerFrame.error:type_name -> warren.v1.StreamError
+	36, // 30: warren.v1.WorkerFrame.usage:type_name -> warren.v1.NodeUsage
+	37, // 31: warren.v1.FetchedSecret.items:type_name -> warren.v1.SealedItem
+	38, // 32: warren.v1.FetchRegistryResponse.registry:type_name -> warren.v1.Registry
+	37, // 33: warren.v1.FetchRegistryResponse.password:type_name -> warren.v1.SealedItem
+	0,  // 34: warren.v1.Dispatcher.Session:input_type -> warren.v1.WorkerMessage
+	17, // 35: warren.v1.Dispatcher.FetchSecrets:input_type -> warren.v1.FetchSecretsRequest
+	19, // 36: warren.v1.Dispatcher.FetchRegistry:input_type -> warren.v1.FetchRegistryRequest
+	15, // 37: warren.v1.Dispatcher.Stream:input_type -> warren.v1.WorkerFrame
+	4,  // 38: warren.v1.Dispatcher.Session:output_type -> warren.v1.ManagerMessage
+	18, // 39: warren.v1.Dispatcher.FetchSecrets:output_type -> warren.v1.FetchedSecret
+	20, // 40: warren.v1.Dispatcher.FetchRegistry:output_type -> warren.v1.FetchRegistryResponse
+	14, // 41: warren.v1.Dispatcher.Stream:output_type -> warren.v1.ManagerFrame
+	38, // [38:42] is the sub-list for method output_type
+	34, // [34:38] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_dispatch_proto_init() }
@@ -1743,6 +1774,7 @@ func file_warren_v1_dispatch_proto_init() {
 	file_warren_v1_node_proto_init()
 	file_warren_v1_secret_proto_init()
 	file_warren_v1_service_proto_init()
+	file_warren_v1_snapshot_proto_init()
 	file_warren_v1_task_proto_init()
 	file_warren_v1_usage_proto_init()
 	file_warren_v1_volume_proto_init()

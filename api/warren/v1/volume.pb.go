@@ -230,6 +230,10 @@ type Volume struct {
 	Purge bool `protobuf:"varint,7,opt,name=purge,proto3" json:"purge,omitempty"`
 	// Since when it is in the trash, and its name is free.
 	TrashedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=trashed_at,json=trashedAt,proto3" json:"trashed_at,omitempty"`
+	// ID of the snapshot, on the same node, that it was made as a copy of.
+	FromSnapshotId string `protobuf:"bytes,9,opt,name=from_snapshot_id,json=fromSnapshotId,proto3" json:"from_snapshot_id,omitempty"`
+	// The restore that is under way.
+	Restore *RestoreOrder `protobuf:"bytes,13,opt,name=restore,proto3" json:"restore,omitempty"`
 	// What follows is filled in when a volume is read; it is stored elsewhere.
 	Status        *VolumeStatus `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
 	NodeName      string        `protobuf:"bytes,11,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`
@@ -324,6 +328,20 @@ func (x *Volume) GetTrashedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Volume) GetFromSnapshotId() string {
+	if x != nil {
+		return x.FromSnapshotId
+	}
+	return ""
+}
+
+func (x *Volume) GetRestore() *RestoreOrder {
+	if x != nil {
+		return x.Restore
+	}
+	return nil
+}
+
 func (x *Volume) GetStatus() *VolumeStatus {
 	if x != nil {
 		return x.Status
@@ -341,6 +359,78 @@ func (x *Volume) GetNodeName() string {
 func (x *Volume) GetUsedBy() []*Usage {
 	if x != nil {
 		return x.UsedBy
+	}
+	return nil
+}
+
+// RestoreOrder has a volume take over the content of a snapshot, once no task
+// holds it any more.
+type RestoreOrder struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Id         string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	SnapshotId string                 `protobuf:"bytes,2,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	// The snapshot that becomes of what the volume holds until then.
+	KeepId string `protobuf:"bytes,3,opt,name=keep_id,json=keepId,proto3" json:"keep_id,omitempty"`
+	// IDs of the services that were stopped for it and are started again.
+	RestartServiceIds []string `protobuf:"bytes,4,rep,name=restart_service_ids,json=restartServiceIds,proto3" json:"restart_service_ids,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *RestoreOrder) Reset() {
+	*x = RestoreOrder{}
+	mi := &file_warren_v1_volume_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreOrder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreOrder) ProtoMessage() {}
+
+func (x *RestoreOrder) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_volume_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreOrder.ProtoReflect.Descriptor instead.
+func (*RestoreOrder) Descriptor() ([]byte, []int) {
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RestoreOrder) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RestoreOrder) GetSnapshotId() string {
+	if x != nil {
+		return x.SnapshotId
+	}
+	return ""
+}
+
+func (x *RestoreOrder) GetKeepId() string {
+	if x != nil {
+		return x.KeepId
+	}
+	return ""
+}
+
+func (x *RestoreOrder) GetRestartServiceIds() []string {
+	if x != nil {
+		return x.RestartServiceIds
 	}
 	return nil
 }
@@ -368,14 +458,18 @@ type VolumeStatus struct {
 	// At how many used bytes it is full; 0 when only the disk limits it.
 	CapacityBytes uint64 `protobuf:"varint,13,opt,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
 	// It was 80 % full or more when it was measured last; false again below 75 %.
-	NearlyFull    bool `protobuf:"varint,14,opt,name=nearly_full,json=nearlyFull,proto3" json:"nearly_full,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	NearlyFull bool `protobuf:"varint,14,opt,name=nearly_full,json=nearlyFull,proto3" json:"nearly_full,omitempty"`
+	// ID of the last RestoreOrder that is over, and why it failed if it did; then
+	// the volume is as it was.
+	RestoreId      string `protobuf:"bytes,15,opt,name=restore_id,json=restoreId,proto3" json:"restore_id,omitempty"`
+	RestoreMessage string `protobuf:"bytes,16,opt,name=restore_message,json=restoreMessage,proto3" json:"restore_message,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *VolumeStatus) Reset() {
 	*x = VolumeStatus{}
-	mi := &file_warren_v1_volume_proto_msgTypes[2]
+	mi := &file_warren_v1_volume_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -387,7 +481,7 @@ func (x *VolumeStatus) String() string {
 func (*VolumeStatus) ProtoMessage() {}
 
 func (x *VolumeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[2]
+	mi := &file_warren_v1_volume_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -400,7 +494,7 @@ func (x *VolumeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStatus.ProtoReflect.Descriptor instead.
 func (*VolumeStatus) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{2}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *VolumeStatus) GetVolumeId() string {
@@ -501,6 +595,20 @@ func (x *VolumeStatus) GetNearlyFull() bool {
 	return false
 }
 
+func (x *VolumeStatus) GetRestoreId() string {
+	if x != nil {
+		return x.RestoreId
+	}
+	return ""
+}
+
+func (x *VolumeStatus) GetRestoreMessage() string {
+	if x != nil {
+		return x.RestoreMessage
+	}
+	return ""
+}
+
 // Usage names one user of a volume or a secret.
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -514,7 +622,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_warren_v1_volume_proto_msgTypes[3]
+	mi := &file_warren_v1_volume_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +634,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[3]
+	mi := &file_warren_v1_volume_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +647,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{3}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Usage) GetKind() string {
@@ -578,7 +686,7 @@ type Attachment struct {
 
 func (x *Attachment) Reset() {
 	*x = Attachment{}
-	mi := &file_warren_v1_volume_proto_msgTypes[4]
+	mi := &file_warren_v1_volume_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +698,7 @@ func (x *Attachment) String() string {
 func (*Attachment) ProtoMessage() {}
 
 func (x *Attachment) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[4]
+	mi := &file_warren_v1_volume_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +711,7 @@ func (x *Attachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attachment.ProtoReflect.Descriptor instead.
 func (*Attachment) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{4}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Attachment) GetVolumeId() string {
@@ -662,7 +770,7 @@ type CreateVolumeRequest struct {
 
 func (x *CreateVolumeRequest) Reset() {
 	*x = CreateVolumeRequest{}
-	mi := &file_warren_v1_volume_proto_msgTypes[5]
+	mi := &file_warren_v1_volume_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -674,7 +782,7 @@ func (x *CreateVolumeRequest) String() string {
 func (*CreateVolumeRequest) ProtoMessage() {}
 
 func (x *CreateVolumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[5]
+	mi := &file_warren_v1_volume_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -687,7 +795,7 @@ func (x *CreateVolumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateVolumeRequest.ProtoReflect.Descriptor instead.
 func (*CreateVolumeRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{5}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateVolumeRequest) GetNamespace() string {
@@ -740,7 +848,7 @@ type ListVolumesRequest struct {
 
 func (x *ListVolumesRequest) Reset() {
 	*x = ListVolumesRequest{}
-	mi := &file_warren_v1_volume_proto_msgTypes[6]
+	mi := &file_warren_v1_volume_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -752,7 +860,7 @@ func (x *ListVolumesRequest) String() string {
 func (*ListVolumesRequest) ProtoMessage() {}
 
 func (x *ListVolumesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[6]
+	mi := &file_warren_v1_volume_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -765,7 +873,7 @@ func (x *ListVolumesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVolumesRequest.ProtoReflect.Descriptor instead.
 func (*ListVolumesRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{6}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListVolumesRequest) GetFilter() *Filter {
@@ -805,7 +913,7 @@ type ListVolumesResponse struct {
 
 func (x *ListVolumesResponse) Reset() {
 	*x = ListVolumesResponse{}
-	mi := &file_warren_v1_volume_proto_msgTypes[7]
+	mi := &file_warren_v1_volume_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +925,7 @@ func (x *ListVolumesResponse) String() string {
 func (*ListVolumesResponse) ProtoMessage() {}
 
 func (x *ListVolumesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[7]
+	mi := &file_warren_v1_volume_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +938,7 @@ func (x *ListVolumesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVolumesResponse.ProtoReflect.Descriptor instead.
 func (*ListVolumesResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{7}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListVolumesResponse) GetVolumes() []*Volume {
@@ -853,7 +961,7 @@ type DeleteVolumeRequest struct {
 
 func (x *DeleteVolumeRequest) Reset() {
 	*x = DeleteVolumeRequest{}
-	mi := &file_warren_v1_volume_proto_msgTypes[8]
+	mi := &file_warren_v1_volume_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +973,7 @@ func (x *DeleteVolumeRequest) String() string {
 func (*DeleteVolumeRequest) ProtoMessage() {}
 
 func (x *DeleteVolumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[8]
+	mi := &file_warren_v1_volume_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +986,7 @@ func (x *DeleteVolumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVolumeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteVolumeRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{8}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeleteVolumeRequest) GetRef() *Ref {
@@ -914,7 +1022,7 @@ type UndeleteVolumeRequest struct {
 
 func (x *UndeleteVolumeRequest) Reset() {
 	*x = UndeleteVolumeRequest{}
-	mi := &file_warren_v1_volume_proto_msgTypes[9]
+	mi := &file_warren_v1_volume_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1034,7 @@ func (x *UndeleteVolumeRequest) String() string {
 func (*UndeleteVolumeRequest) ProtoMessage() {}
 
 func (x *UndeleteVolumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[9]
+	mi := &file_warren_v1_volume_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1047,7 @@ func (x *UndeleteVolumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndeleteVolumeRequest.ProtoReflect.Descriptor instead.
 func (*UndeleteVolumeRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{9}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UndeleteVolumeRequest) GetRef() *Ref {
@@ -966,7 +1074,7 @@ type ResizeVolumeRequest struct {
 
 func (x *ResizeVolumeRequest) Reset() {
 	*x = ResizeVolumeRequest{}
-	mi := &file_warren_v1_volume_proto_msgTypes[10]
+	mi := &file_warren_v1_volume_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1086,7 @@ func (x *ResizeVolumeRequest) String() string {
 func (*ResizeVolumeRequest) ProtoMessage() {}
 
 func (x *ResizeVolumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[10]
+	mi := &file_warren_v1_volume_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1099,7 @@ func (x *ResizeVolumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeVolumeRequest.ProtoReflect.Descriptor instead.
 func (*ResizeVolumeRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{10}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ResizeVolumeRequest) GetRef() *Ref {
@@ -1019,7 +1127,7 @@ type DeleteVolumeResponse struct {
 
 func (x *DeleteVolumeResponse) Reset() {
 	*x = DeleteVolumeResponse{}
-	mi := &file_warren_v1_volume_proto_msgTypes[11]
+	mi := &file_warren_v1_volume_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1031,7 +1139,7 @@ func (x *DeleteVolumeResponse) String() string {
 func (*DeleteVolumeResponse) ProtoMessage() {}
 
 func (x *DeleteVolumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_volume_proto_msgTypes[11]
+	mi := &file_warren_v1_volume_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,7 +1152,7 @@ func (x *DeleteVolumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteVolumeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteVolumeResponse) Descriptor() ([]byte, []int) {
-	return file_warren_v1_volume_proto_rawDescGZIP(), []int{11}
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteVolumeResponse) GetVolume() *Volume {
@@ -1075,7 +1183,7 @@ const file_warren_v1_volume_proto_rawDesc = "" +
 	"size_bytes\x18\x04 \x01(\x04R\tsizeBytes\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc5\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa2\x04\n" +
 	"\x06Volume\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12)\n" +
 	"\x04spec\x18\x02 \x01(\v2\x15.warren.v1.VolumeSpecR\x04spec\x12\x17\n" +
@@ -1086,11 +1194,19 @@ const file_warren_v1_volume_proto_rawDesc = "" +
 	"\bpurge_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\apurgeAt\x12\x14\n" +
 	"\x05purge\x18\a \x01(\bR\x05purge\x129\n" +
 	"\n" +
-	"trashed_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\ttrashedAt\x12/\n" +
+	"trashed_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\ttrashedAt\x12(\n" +
+	"\x10from_snapshot_id\x18\t \x01(\tR\x0efromSnapshotId\x121\n" +
+	"\arestore\x18\r \x01(\v2\x17.warren.v1.RestoreOrderR\arestore\x12/\n" +
 	"\x06status\x18\n" +
 	" \x01(\v2\x17.warren.v1.VolumeStatusR\x06status\x12\x1b\n" +
 	"\tnode_name\x18\v \x01(\tR\bnodeName\x12)\n" +
-	"\aused_by\x18\f \x03(\v2\x10.warren.v1.UsageR\x06usedBy\"\xbc\x04\n" +
+	"\aused_by\x18\f \x03(\v2\x10.warren.v1.UsageR\x06usedBy\"\x88\x01\n" +
+	"\fRestoreOrder\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
+	"\vsnapshot_id\x18\x02 \x01(\tR\n" +
+	"snapshotId\x12\x17\n" +
+	"\akeep_id\x18\x03 \x01(\tR\x06keepId\x12.\n" +
+	"\x13restart_service_ids\x18\x04 \x03(\tR\x11restartServiceIds\"\x84\x05\n" +
 	"\fVolumeStatus\x12\x1b\n" +
 	"\tvolume_id\x18\x01 \x01(\tR\bvolumeId\x12\x17\n" +
 	"\anode_id\x18\x02 \x01(\tR\x06nodeId\x12,\n" +
@@ -1111,7 +1227,10 @@ const file_warren_v1_volume_proto_rawDesc = "" +
 	"\x0flast_mounted_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rlastMountedAt\x12%\n" +
 	"\x0ecapacity_bytes\x18\r \x01(\x04R\rcapacityBytes\x12\x1f\n" +
 	"\vnearly_full\x18\x0e \x01(\bR\n" +
-	"nearlyFullB\r\n" +
+	"nearlyFull\x12\x1d\n" +
+	"\n" +
+	"restore_id\x18\x0f \x01(\tR\trestoreId\x12'\n" +
+	"\x0frestore_message\x18\x10 \x01(\tR\x0erestoreMessageB\r\n" +
 	"\v_used_bytes\"?\n" +
 	"\x05Usage\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
@@ -1197,68 +1316,70 @@ func file_warren_v1_volume_proto_rawDescGZIP() []byte {
 }
 
 var file_warren_v1_volume_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_warren_v1_volume_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_warren_v1_volume_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_warren_v1_volume_proto_goTypes = []any{
 	(AccessMode)(0),               // 0: warren.v1.AccessMode
 	(VolumePhase)(0),              // 1: warren.v1.VolumePhase
 	(*VolumeSpec)(nil),            // 2: warren.v1.VolumeSpec
 	(*Volume)(nil),                // 3: warren.v1.Volume
-	(*VolumeStatus)(nil),          // 4: warren.v1.VolumeStatus
-	(*Usage)(nil),                 // 5: warren.v1.Usage
-	(*Attachment)(nil),            // 6: warren.v1.Attachment
-	(*CreateVolumeRequest)(nil),   // 7: warren.v1.CreateVolumeRequest
-	(*ListVolumesRequest)(nil),    // 8: warren.v1.ListVolumesRequest
-	(*ListVolumesResponse)(nil),   // 9: warren.v1.ListVolumesResponse
-	(*DeleteVolumeRequest)(nil),   // 10: warren.v1.DeleteVolumeRequest
-	(*UndeleteVolumeRequest)(nil), // 11: warren.v1.UndeleteVolumeRequest
-	(*ResizeVolumeRequest)(nil),   // 12: warren.v1.ResizeVolumeRequest
-	(*DeleteVolumeResponse)(nil),  // 13: warren.v1.DeleteVolumeResponse
-	nil,                           // 14: warren.v1.VolumeSpec.OptionsEntry
-	nil,                           // 15: warren.v1.CreateVolumeRequest.LabelsEntry
-	(*Meta)(nil),                  // 16: warren.v1.Meta
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(*Filter)(nil),                // 18: warren.v1.Filter
-	(*Ref)(nil),                   // 19: warren.v1.Ref
+	(*RestoreOrder)(nil),          // 4: warren.v1.RestoreOrder
+	(*VolumeStatus)(nil),          // 5: warren.v1.VolumeStatus
+	(*Usage)(nil),                 // 6: warren.v1.Usage
+	(*Attachment)(nil),            // 7: warren.v1.Attachment
+	(*CreateVolumeRequest)(nil),   // 8: warren.v1.CreateVolumeRequest
+	(*ListVolumesRequest)(nil),    // 9: warren.v1.ListVolumesRequest
+	(*ListVolumesResponse)(nil),   // 10: warren.v1.ListVolumesResponse
+	(*DeleteVolumeRequest)(nil),   // 11: warren.v1.DeleteVolumeRequest
+	(*UndeleteVolumeRequest)(nil), // 12: warren.v1.UndeleteVolumeRequest
+	(*ResizeVolumeRequest)(nil),   // 13: warren.v1.ResizeVolumeRequest
+	(*DeleteVolumeResponse)(nil),  // 14: warren.v1.DeleteVolumeResponse
+	nil,                           // 15: warren.v1.VolumeSpec.OptionsEntry
+	nil,                           // 16: warren.v1.CreateVolumeRequest.LabelsEntry
+	(*Meta)(nil),                  // 17: warren.v1.Meta
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*Filter)(nil),                // 19: warren.v1.Filter
+	(*Ref)(nil),                   // 20: warren.v1.Ref
 }
 var file_warren_v1_volume_proto_depIdxs = []int32{
-	14, // 0: warren.v1.VolumeSpec.options:type_name -> warren.v1.VolumeSpec.OptionsEntry
+	15, // 0: warren.v1.VolumeSpec.options:type_name -> warren.v1.VolumeSpec.OptionsEntry
 	0,  // 1: warren.v1.VolumeSpec.access:type_name -> warren.v1.AccessMode
-	16, // 2: warren.v1.Volume.meta:type_name -> warren.v1.Meta
+	17, // 2: warren.v1.Volume.meta:type_name -> warren.v1.Meta
 	2,  // 3: warren.v1.Volume.spec:type_name -> warren.v1.VolumeSpec
-	17, // 4: warren.v1.Volume.deleted_at:type_name -> google.protobuf.Timestamp
-	17, // 5: warren.v1.Volume.purge_at:type_name -> google.protobuf.Timestamp
-	17, // 6: warren.v1.Volume.trashed_at:type_name -> google.protobuf.Timestamp
-	4,  // 7: warren.v1.Volume.status:type_name -> warren.v1.VolumeStatus
-	5,  // 8: warren.v1.Volume.used_by:type_name -> warren.v1.Usage
-	1,  // 9: warren.v1.VolumeStatus.phase:type_name -> warren.v1.VolumePhase
-	17, // 10: warren.v1.VolumeStatus.measured_at:type_name -> google.protobuf.Timestamp
-	17, // 11: warren.v1.VolumeStatus.last_mounted_at:type_name -> google.protobuf.Timestamp
-	17, // 12: warren.v1.Attachment.created_at:type_name -> google.protobuf.Timestamp
-	15, // 13: warren.v1.CreateVolumeRequest.labels:type_name -> warren.v1.CreateVolumeRequest.LabelsEntry
-	2,  // 14: warren.v1.CreateVolumeRequest.spec:type_name -> warren.v1.VolumeSpec
-	18, // 15: warren.v1.ListVolumesRequest.filter:type_name -> warren.v1.Filter
-	3,  // 16: warren.v1.ListVolumesResponse.volumes:type_name -> warren.v1.Volume
-	19, // 17: warren.v1.DeleteVolumeRequest.ref:type_name -> warren.v1.Ref
-	19, // 18: warren.v1.UndeleteVolumeRequest.ref:type_name -> warren.v1.Ref
-	19, // 19: warren.v1.ResizeVolumeRequest.ref:type_name -> warren.v1.Ref
-	3,  // 20: warren.v1.DeleteVolumeResponse.volume:type_name -> warren.v1.Volume
-	7,  // 21: warren.v1.Volumes.CreateVolume:input_type -> warren.v1.CreateVolumeRequest
-	19, // 22: warren.v1.Volumes.GetVolume:input_type -> warren.v1.Ref
-	8,  // 23: warren.v1.Volumes.ListVolumes:input_type -> warren.v1.ListVolumesRequest
-	10, // 24: warren.v1.Volumes.DeleteVolume:input_type -> warren.v1.DeleteVolumeRequest
-	11, // 25: warren.v1.Volumes.UndeleteVolume:input_type -> warren.v1.UndeleteVolumeRequest
-	12, // 26: warren.v1.Volumes.ResizeVolume:input_type -> warren.v1.ResizeVolumeRequest
-	3,  // 27: warren.v1.Volumes.CreateVolume:output_type -> warren.v1.Volume
-	3,  // 28: warren.v1.Volumes.GetVolume:output_type -> warren.v1.Volume
-	9,  // 29: warren.v1.Volumes.ListVolumes:output_type -> warren.v1.ListVolumesResponse
-	13, // 30: warren.v1.Volumes.DeleteVolume:output_type -> warren.v1.DeleteVolumeResponse
-	3,  // 31: warren.v1.Volumes.UndeleteVolume:output_type -> warren.v1.Volume
-	3,  // 32: warren.v1.Volumes.ResizeVolume:output_type -> warren.v1.Volume
-	27, // [27:33] is the sub-list for method output_type
-	21, // [21:27] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	18, // 4: warren.v1.Volume.deleted_at:type_name -> google.protobuf.Timestamp
+	18, // 5: warren.v1.Volume.purge_at:type_name -> google.protobuf.Timestamp
+	18, // 6: warren.v1.Volume.trashed_at:type_name -> google.protobuf.Timestamp
+	4,  // 7: warren.v1.Volume.restore:type_name -> warren.v1.RestoreOrder
+	5,  // 8: warren.v1.Volume.status:type_name -> warren.v1.VolumeStatus
+	6,  // 9: warren.v1.Volume.used_by:type_name -> warren.v1.Usage
+	1,  // 10: warren.v1.VolumeStatus.phase:type_name -> warren.v1.VolumePhase
+	18, // 11: warren.v1.VolumeStatus.measured_at:type_name -> google.protobuf.Timestamp
+	18, // 12: warren.v1.VolumeStatus.last_mounted_at:type_name -> google.protobuf.Timestamp
+	18, // 13: warren.v1.Attachment.created_at:type_name -> google.protobuf.Timestamp
+	16, // 14: warren.v1.CreateVolumeRequest.labels:type_name -> warren.v1.CreateVolumeRequest.LabelsEntry
+	2,  // 15: warren.v1.CreateVolumeRequest.spec:type_name -> warren.v1.VolumeSpec
+	19, // 16: warren.v1.ListVolumesRequest.filter:type_name -> warren.v1.Filter
+	3,  // 17: warren.v1.ListVolumesResponse.volumes:type_name -> warren.v1.Volume
+	20, // 18: warren.v1.DeleteVolumeRequest.ref:type_name -> warren.v1.Ref
+	20, // 19: warren.v1.UndeleteVolumeRequest.ref:type_name -> warren.v1.Ref
+	20, // 20: warren.v1.ResizeVolumeRequest.ref:type_name -> warren.v1.Ref
+	3,  // 21: warren.v1.DeleteVolumeResponse.volume:type_name -> warren.v1.Volume
+	8,  // 22: warren.v1.Volumes.CreateVolume:input_type -> warren.v1.CreateVolumeRequest
+	20, // 23: warren.v1.Volumes.GetVolume:input_type -> warren.v1.Ref
+	9,  // 24: warren.v1.Volumes.ListVolumes:input_type -> warren.v1.ListVolumesRequest
+	11, // 25: warren.v1.Volumes.DeleteVolume:input_type -> warren.v1.DeleteVolumeRequest
+	12, // 26: warren.v1.Volumes.UndeleteVolume:input_type -> warren.v1.UndeleteVolumeRequest
+	13, // 27: warren.v1.Volumes.ResizeVolume:input_type -> warren.v1.ResizeVolumeRequest
+	3,  // 28: warren.v1.Volumes.CreateVolume:output_type -> warren.v1.Volume
+	3,  // 29: warren.v1.Volumes.GetVolume:output_type -> warren.v1.Volume
+	10, // 30: warren.v1.Volumes.ListVolumes:output_type -> warren.v1.ListVolumesResponse
+	14, // 31: warren.v1.Volumes.DeleteVolume:output_type -> warren.v1.DeleteVolumeResponse
+	3,  // 32: warren.v1.Volumes.UndeleteVolume:output_type -> warren.v1.Volume
+	3,  // 33: warren.v1.Volumes.ResizeVolume:output_type -> warren.v1.Volume
+	28, // [28:34] is the sub-list for method output_type
+	22, // [22:28] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_volume_proto_init() }
@@ -1268,14 +1389,14 @@ func file_warren_v1_volume_proto_init() {
 	}
 	file_warren_v1_access_proto_init()
 	file_warren_v1_common_proto_init()
-	file_warren_v1_volume_proto_msgTypes[2].OneofWrappers = []any{}
+	file_warren_v1_volume_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_volume_proto_rawDesc), len(file_warren_v1_volume_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -15,13 +15,16 @@ const maxMessage = 512 << 10
 
 // assignmentSet is what the worker of one session has been told.
 type assignmentSet struct {
-	nodeID  string
-	tasks   map[string]*warrenv1.Task
-	volumes map[string]*warrenv1.Volume
+	nodeID    string
+	tasks     map[string]*warrenv1.Task
+	volumes   map[string]*warrenv1.Volume
+	snapshots map[string]*warrenv1.Snapshot
 }
 
 func newAssignmentSet(nodeID string) *assignmentSet {
-	return &assignmentSet{nodeID: nodeID, tasks: map[string]*warrenv1.Task{}, volumes: map[string]*warrenv1.Volume{}}
+	return &assignmentSet{
+		nodeID: nodeID, tasks: map[string]*warrenv1.Task{}, volumes: map[string]*warrenv1.Volume{}, snapshots: map[string]*warrenv1.Snapshot{},
+	}
 }
 
 // sendFull tells the worker its whole set, also when it is empty: only then
@@ -61,37 +64,44 @@ func sendAssignments(stream sessionStream, change *warrenv1.Assignments, full bo
 // as told.
 func (t *term) changes(ctx context.Context, set *assignmentSet, n news) (*warrenv1.Assignments, error) {
 	out := &warrenv1.Assignments{}
-	tasks, volumes := n.sorted()
-	err := t.Store.ViewStale(ctx, func(tx *store.ReadTx) error {
-		for _, key := range volumes {
-			volume, err := assignedVolume(tx, key)
-			switch was := set.volumes[key.ID()]; {
-			case err != nil:
-				return err
-			case volume.GetNodeId() == set.nodeID && !proto.Equal(volume, was):
-				set.volumes[key.ID()] = volume
-				out.Volumes = append(out.Volumes, volume)
-			case volume.GetNodeId() != set.nodeID && was != nil:
-				delete(set.volumes, key.ID())
-				out.RemovedVolumes = append(out.RemovedVolumes, key.ID())
-			}
+	err := t.Store.ViewStale(ctx, func(tx *store.ReadTx) (err error) {
+		if out.Volumes, out.RemovedVolumes, err = compare(tx, set.nodeID, sorted(n.volumes), set.volumes, assignedVolume); err != nil {
+			return err
 		}
-		for _, key := range tasks {
-			task, err := assignedTask(tx, key)
-			switch was := set.tasks[key.ID()]; {
-			case err != nil:
-				return err
-			case task.GetNodeId() == set.nodeID && !proto.Equal(task, was):
-				set.tasks[key.ID()] = task
-				out.Tasks = append(out.Tasks, task)
-			case task.GetNodeId() != set.nodeID && was != nil:
-				delete(set.tasks, key.ID())
-				out.RemovedTasks = append(out.RemovedTasks, key.ID())
-			}
+		if out.Snapshots, out.RemovedSnapshots, err = compare(tx, set.nodeID, sorted(n.snapshots), set.snapshots, assignedSnapshot); err != nil {
+			return err
 		}
-		return nil
+		out.Tasks, out.RemovedTasks, err = compare(tx, set.nodeID, sorted(n.tasks), set.tasks, assignedTask)
+		return err
 	})
 	return out, err
+}
+
+// onNode is what is assigned to a node.
+type onNode interface {
+	comparable
+	proto.Message
+	GetNodeId() string
+}
+
+// compare returns what of these the node is to be told, and what it is to be
+// told of no more, and notes it in told.
+func compare[T onNode](tx *store.ReadTx, nodeID string, keys []store.Key, told map[string]T, read func(*store.ReadTx, store.Key) (T, error)) (changed []T, removed []string, err error) {
+	var none T
+	for _, key := range keys {
+		is, err := read(tx, key)
+		switch was := told[key.ID()]; {
+		case err != nil:
+			return nil, nil, err
+		case is.GetNodeId() == nodeID && !proto.Equal(is, was):
+			told[key.ID()] = is
+			changed = append(changed, is)
+		case is.GetNodeId() != nodeID && was != none:
+			delete(told, key.ID())
+			removed = append(removed, key.ID())
+		}
+	}
+	return changed, removed, nil
 }
 
 // split cuts a change into messages of at most limit bytes each, volumes
@@ -115,6 +125,10 @@ func split(a *warrenv1.Assignments, limit int) []*warrenv1.Assignments {
 		m := fit(proto.Size(v))
 		m.Volumes = append(m.Volumes, v)
 	}
+	for _, s := range a.Snapshots {
+		m := fit(proto.Size(s))
+		m.Snapshots = append(m.Snapshots, s)
+	}
 	for _, t := range a.Tasks {
 		m := fit(proto.Size(t))
 		m.Tasks = append(m.Tasks, t)
@@ -126,6 +140,10 @@ func split(a *warrenv1.Assignments, limit int) []*warrenv1.Assignments {
 	for _, id := range a.RemovedVolumes {
 		m := fit(len(id))
 		m.RemovedVolumes = append(m.RemovedVolumes, id)
+	}
+	for _, id := range a.RemovedSnapshots {
+		m := fit(len(id))
+		m.RemovedSnapshots = append(m.RemovedSnapshots, id)
 	}
 	return parts
 }

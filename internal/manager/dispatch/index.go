@@ -18,15 +18,17 @@ type index struct {
 	term  *term
 	watch *store.Watcher
 
-	mu      sync.Mutex
-	tasks   placed
-	volumes placed
+	mu        sync.Mutex
+	tasks     placed
+	volumes   placed
+	snapshots placed
 }
 
 func newIndex(t *term) *index {
 	return &index{
-		term: t, tasks: newPlaced(), volumes: newPlaced(),
-		watch: t.Store.Watch(store.TableTasks, store.TableTaskStatus, store.TableVolumes),
+		term: t, tasks: newPlaced(), volumes: newPlaced(), snapshots: newPlaced(),
+		watch: t.Store.Watch(store.TableTasks, store.TableTaskStatus, store.TableVolumes,
+			store.TableSnapshots, store.TableSnapshotStatus),
 	}
 }
 
@@ -64,9 +66,11 @@ func (x *index) apply(ctx context.Context, changes store.Changes) error {
 		defer x.mu.Unlock()
 		tasks := slices.Concat(changes.Keys(store.TableTasks), changes.Keys(store.TableTaskStatus))
 		volumes := changes.Keys(store.TableVolumes)
+		snapshots := slices.Concat(changes.Keys(store.TableSnapshots), changes.Keys(store.TableSnapshotStatus))
 		if changes.All {
 			tasks = slices.AppendSeq(x.tasks.keys(), tx.Tasks().Keys())
 			volumes = slices.AppendSeq(x.volumes.keys(), tx.Volumes().Keys())
+			snapshots = slices.AppendSeq(x.snapshots.keys(), tx.Snapshots().Keys())
 		}
 		for _, key := range tasks {
 			task, err := assignedTask(tx, key)
@@ -83,6 +87,14 @@ func (x *index) apply(ctx context.Context, changes store.Changes) error {
 			}
 			was := x.volumes.put(key, volume.GetNodeId())
 			told.volume(key, was, volume.GetNodeId())
+		}
+		for _, key := range snapshots {
+			snapshot, err := assignedSnapshot(tx, key)
+			if err != nil {
+				return err
+			}
+			was := x.snapshots.put(key, snapshot.GetNodeId())
+			told.snapshot(key, was, snapshot.GetNodeId())
 		}
 		return nil
 	})
@@ -105,6 +117,9 @@ func (x *index) of(nodeID string) news {
 	for key := range x.volumes.onNode[nodeID] {
 		n.volumes[key] = struct{}{}
 	}
+	for key := range x.snapshots.onNode[nodeID] {
+		n.snapshots[key] = struct{}{}
+	}
 	return n
 }
 
@@ -122,6 +137,14 @@ func (x *index) volumeOf(nodeID, id string) (store.Key, bool) {
 	defer x.mu.Unlock()
 	key, ok := x.volumes.byID[id]
 	return key, ok && x.volumes.nodeOf[key] == nodeID
+}
+
+// snapshotOf returns the key of a snapshot if it is on the node.
+func (x *index) snapshotOf(nodeID, id string) (store.Key, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	key, ok := x.snapshots.byID[id]
+	return key, ok && x.snapshots.nodeOf[key] == nodeID
 }
 
 // assignedTask reads a task that some node must know of; nil if none must. A
@@ -148,6 +171,20 @@ func assignedVolume(tx *store.ReadTx, key store.Key) (*warrenv1.Volume, error) {
 		return nil, unlessNotFound(err)
 	}
 	return volume, nil
+}
+
+// assignedSnapshot reads a snapshot that its node must know of; nil if there is
+// none. One that failed is tried again by nobody.
+func assignedSnapshot(tx *store.ReadTx, key store.Key) (*warrenv1.Snapshot, error) {
+	snapshot, err := tx.Snapshots().Get(key.Parts()...)
+	if err != nil || snapshot.GetDeletedAt() != nil {
+		return snapshot, unlessNotFound(err)
+	}
+	status, err := tx.SnapshotStatus().Get(key.Parts()...)
+	if unlessNotFound(err) != nil || status.GetPhase() == warrenv1.SnapshotPhase_SNAPSHOT_PHASE_FAILED {
+		return nil, unlessNotFound(err)
+	}
+	return snapshot, nil
 }
 
 func unlessNotFound(err error) error {

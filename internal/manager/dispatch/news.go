@@ -7,25 +7,24 @@ import (
 	"github.com/cuemby/warren/internal/manager/store"
 )
 
-// news are the tasks and volumes that a session should look at again.
+// news are the tasks, volumes and snapshots that a session should look at again.
 type news struct {
-	tasks, volumes map[store.Key]struct{}
+	tasks, volumes, snapshots map[store.Key]struct{}
 }
 
 func newNews() news {
-	return news{tasks: map[store.Key]struct{}{}, volumes: map[store.Key]struct{}{}}
+	return news{tasks: map[store.Key]struct{}{}, volumes: map[store.Key]struct{}{}, snapshots: map[store.Key]struct{}{}}
 }
 
 func (n news) add(more news) {
 	maps.Copy(n.tasks, more.tasks)
 	maps.Copy(n.volumes, more.volumes)
+	maps.Copy(n.snapshots, more.snapshots)
 }
 
-func (n news) empty() bool { return len(n.tasks) == 0 && len(n.volumes) == 0 }
+func (n news) empty() bool { return len(n.tasks)+len(n.volumes)+len(n.snapshots) == 0 }
 
-func (n news) sorted() (tasks, volumes []store.Key) {
-	return slices.Sorted(maps.Keys(n.tasks)), slices.Sorted(maps.Keys(n.volumes))
-}
+func sorted(keys map[store.Key]struct{}) []store.Key { return slices.Sorted(maps.Keys(keys)) }
 
 // notes are news by the node they are for.
 type notes map[string]news
@@ -42,6 +41,14 @@ func (n notes) volume(key store.Key, nodes ...string) {
 	for _, node := range nodes {
 		if node != "" {
 			n.of(node).volumes[key] = struct{}{}
+		}
+	}
+}
+
+func (n notes) snapshot(key store.Key, nodes ...string) {
+	for _, node := range nodes {
+		if node != "" {
+			n.of(node).snapshots[key] = struct{}{}
 		}
 	}
 }

@@ -27,7 +27,9 @@ type report struct {
 	*warrenv1.Report
 }
 
-func (r report) entries() int { return len(r.Tasks) + len(r.Volumes) + len(r.Events) }
+func (r report) entries() int {
+	return len(r.Tasks) + len(r.Volumes) + len(r.Snapshots) + len(r.Events)
+}
 
 // commitReports writes what workers report, as many reports at once as came
 // while the transaction before was on its way: a lone one is written at once,
@@ -101,6 +103,14 @@ func (t *term) write(ctx context.Context, batch []report, endsOnly bool) error {
 					continue
 				}
 				if err := t.putVolumeStatus(tx, r.session.nodeID, s); err != nil {
+					return err
+				}
+			}
+			for _, s := range r.Snapshots {
+				if endsOnly && s.GetPhase() != warrenv1.SnapshotPhase_SNAPSHOT_PHASE_GONE {
+					continue
+				}
+				if err := t.putSnapshotStatus(tx, r.session.nodeID, s); err != nil {
 					return err
 				}
 			}

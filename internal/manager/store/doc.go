@@ -29,6 +29,10 @@
 //	token/<id>                                JoinToken, which has no secret
 //	volume/<ns>/<id>                          Volume
 //	volumestatus/<ns>/<id>                    VolumeStatus
+//	snapshot/<ns>/<id>                        Snapshot
+//	snapshotstatus/<ns>/<id>                  SnapshotStatus
+//	schedule/<ns>/<volume>                    SnapshotSchedule
+//	schedulestatus/<ns>/<volume>              ScheduleStatus
 //	attachment/<ns>/<volume>/<task>           Attachment
 //	attachment.task/<ns>/<task>/<volume>      index of the above
 //	hold/<ns>/<volume>                        Hold, the guard of attachments

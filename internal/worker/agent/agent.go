@@ -78,11 +78,12 @@ type Agent struct {
 	// announcing keeps one announcement behind the other.
 	announcing sync.Mutex
 
-	mu       sync.Mutex
-	ctx      context.Context // of Run; tasks and volumes end with it
-	tasks    map[string]*task
-	volumes  map[string]*keeper
-	rebooted bool
+	mu        sync.Mutex
+	ctx       context.Context // of Run; tasks and volumes end with it
+	tasks     map[string]*task
+	volumes   map[string]*keeper
+	snapshots map[string]*snapper
+	rebooted  bool
 }
 
 // New returns an agent that works once Run is called.
@@ -104,12 +105,13 @@ func New(cfg Config) (*Agent, error) {
 		cfg.BootID = id
 	}
 	a := &Agent{
-		cfg:     cfg,
-		log:     cfg.Log,
-		outbox:  newOutbox(),
-		ready:   make(chan struct{}),
-		tasks:   map[string]*task{},
-		volumes: map[string]*keeper{},
+		cfg:       cfg,
+		log:       cfg.Log,
+		outbox:    newOutbox(),
+		ready:     make(chan struct{}),
+		tasks:     map[string]*task{},
+		volumes:   map[string]*keeper{},
+		snapshots: map[string]*snapper{},
 	}
 	a.meter = volume.NewMeter(cfg.Volumes, a.measurable, a.measured, cfg.Log)
 	return a, nil
@@ -163,6 +165,9 @@ func (a *Agent) restore(ctx context.Context) error {
 	}
 	if err := a.cfg.Network.Restore(ctx, live); err != nil {
 		return err
+	}
+	if err := a.cfg.Runtime.Thaw(ctx, live); err != nil {
+		a.log.Error("containers that were frozen for a snapshot may still be", "error", err)
 	}
 	if a.rebooted {
 		live = nil // what there may be is of before

@@ -18,6 +18,7 @@ func (s *assembly) add(piece *warrenv1.Assignments) *warrenv1.Assignments {
 	}
 	s.full.Tasks = append(s.full.Tasks, piece.GetTasks()...)
 	s.full.Volumes = append(s.full.Volumes, piece.GetVolumes()...)
+	s.full.Snapshots = append(s.full.Snapshots, piece.GetSnapshots()...)
 	if piece.GetMore() {
 		return nil
 	}
@@ -33,6 +34,7 @@ func (a *Agent) apply(change *warrenv1.Assignments) {
 	a.mu.Lock()
 	tasks, volumes := a.differing(change)
 	a.assign(tasks, volumes)
+	a.assignSnapshots(change)
 	for _, id := range a.unassigned(change) {
 		a.tasks[id].remove()
 	}

@@ -55,6 +55,10 @@ func (o *outbox) volume(s *warrenv1.VolumeStatus) {
 	o.post("volume/"+s.GetVolumeId(), &letter{content: func(r *warrenv1.Report) { r.Volumes = append(r.Volumes, s) }})
 }
 
+func (o *outbox) snapshot(s *warrenv1.SnapshotStatus) {
+	o.post("snapshot/"+s.GetSnapshotId(), &letter{content: func(r *warrenv1.Report) { r.Snapshots = append(r.Snapshots, s) }})
+}
+
 func (o *outbox) event(e *warrenv1.Event) {
 	o.post("", &letter{event: true, content: func(r *warrenv1.Report) { r.Events = append(r.Events, e) }})
 }

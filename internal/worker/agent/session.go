@@ -129,6 +129,9 @@ func (a *Agent) begin(m *manager) {
 	for _, k := range a.volumes {
 		k.repeat()
 	}
+	for _, s := range a.snapshots {
+		s.repeat()
+	}
 	a.outbox.rewind()
 	select {
 	case <-a.ready:

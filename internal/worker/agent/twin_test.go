@@ -256,6 +256,25 @@ func (m *machine) Usage(_ context.Context, id string) (runtime.Usage, error) {
 	return m.usage[id], nil
 }
 
+func (m *machine) Freeze(_ context.Context, ids []string, _ time.Duration) (frozen []string, thaw func() error, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range ids {
+		if b := m.boxes[id]; b != nil && b.running {
+			frozen = append(frozen, id)
+			m.add("freeze %s", id)
+		}
+	}
+	return frozen, func() error {
+		for _, id := range frozen {
+			m.add("thaw %s", id)
+		}
+		return nil
+	}, nil
+}
+
+func (m *machine) Thaw(context.Context, []string) error { return nil }
+
 func (m *machine) Exec(ctx context.Context, _ string, e runtime.Exec) (int, error) {
 	return m.exec(ctx, e)
 }

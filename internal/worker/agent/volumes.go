@@ -84,6 +84,8 @@ func (k *keeper) step(ctx context.Context) outcome {
 		return k.putAside(ctx)
 	case phase != warrenv1.VolumePhase_VOLUME_PHASE_READY:
 		return k.ensure(ctx)
+	case k.toRestore(want) != nil:
+		return k.restore(ctx, k.toRestore(want))
 	case want.GetSpec().GetSizeBytes() > k.status.Load().GetLimitBytes():
 		return k.resize(ctx, want.GetSpec().GetSizeBytes())
 	}
@@ -288,7 +290,7 @@ func (k *keeper) volume() volume.Volume {
 	return volume.Volume{
 		ID: k.id, Namespace: want.GetMeta().GetNamespace(), Name: want.GetMeta().GetName(),
 		Driver: want.GetSpec().GetDriver(), Options: want.GetSpec().GetOptions(),
-		SizeBytes: want.GetSpec().GetSizeBytes(),
+		SizeBytes: want.GetSpec().GetSizeBytes(), Source: want.GetFromSnapshotId(),
 	}
 }
 
@@ -301,6 +303,8 @@ func (k *keeper) usable() (volume.Volume, error) {
 		return volume.Volume{}, waiting("volume " + name + " is being deleted")
 	case s.GetPhase() == warrenv1.VolumePhase_VOLUME_PHASE_FAILED:
 		return volume.Volume{}, waiting(s.GetMessage())
+	case k.toRestore(want) != nil:
+		return volume.Volume{}, waiting("volume " + name + " is being restored")
 	case s.GetPhase() != warrenv1.VolumePhase_VOLUME_PHASE_READY:
 		return volume.Volume{}, waiting("volume " + name + " is being made")
 	}

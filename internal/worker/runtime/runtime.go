@@ -62,6 +62,14 @@ type Containers interface {
 	Wait(ctx context.Context, id string) (Exit, error)
 	// Usage returns ErrNotFound for a container that does not run.
 	Usage(ctx context.Context, id string) (Usage, error)
+	// Freeze stops all processes of those of the containers that run where they
+	// are, at one instant, and returns their IDs once none does anything any
+	// more. They go on with thaw, which returns an error when they did before;
+	// after the limit; and when this program ends, however it does.
+	Freeze(ctx context.Context, ids []string, limit time.Duration) (frozen []string, thaw func() error, err error)
+	// Thaw lets containers go on that may be frozen from before this program
+	// was started.
+	Thaw(ctx context.Context, ids []string) error
 	// Exec runs a further process in a running container and returns its
 	// exit code when it has ended. It is killed, with the processes that it
 	// started, when ctx ends.

@@ -32,6 +32,8 @@ type Capabilities struct {
 	Trash bool
 	// A volume can have a limit, and be given a higher one.
 	Size bool
+	// What a volume holds can be kept, and taken over again.
+	Snapshots bool
 }
 
 // Usage is how full a volume is.
@@ -53,6 +55,8 @@ type Volume struct {
 	Options map[string]string
 	// SizeBytes is the most that it may take; 0 is no limit.
 	SizeBytes uint64
+	// Source is the snapshot that it is made as a copy of; none when empty.
+	Source string
 }
 
 // Driver keeps volumes of one kind on, or reachable from, this node. The
@@ -63,7 +67,7 @@ type Driver interface {
 	Capabilities() Capabilities
 	// Path is where Stage makes the volume reachable; it touches no storage.
 	Path(v Volume) string
-	// Create makes the volume's storage, empty. Storage that was made before
+	// Create makes the volume's storage, empty or as a copy of its Source. Storage that was made before
 	// and has vanished since is ErrNotFound, never made again.
 	Create(ctx context.Context, v Volume) error
 	// Delete removes the storage with everything in it. Gone is no error.

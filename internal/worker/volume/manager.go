@@ -44,7 +44,11 @@ func NewManager(drivers map[string]Driver, log *slog.Logger) *Manager {
 // reachable. It must not be called for a volume that was reported ready once:
 // on an exchanged disk it would make an empty one; Stage never does.
 func (m *Manager) Ensure(ctx context.Context, v Volume) (path string, err error) {
-	return call(ctx, m, v, "create", callLimit, func(ctx context.Context, d Driver) (string, error) {
+	limit := callLimit
+	if v.Source != "" {
+		limit = dataLimit
+	}
+	return call(ctx, m, v, "create", limit, func(ctx context.Context, d Driver) (string, error) {
 		return d.Path(v), d.Create(ctx, v)
 	})
 }
@@ -180,7 +184,13 @@ func (m *Manager) enter() bool {
 	return !m.closed
 }
 
-const measure = "measure"
+// Calls that are made beside the volume's others: they take long and change
+// nothing that those need.
+const (
+	measure  = "measure"
+	snapshot = "snapshot"
+	lookup   = "look for a snapshot of"
+)
 
 // call runs f in the volume's turn, and abandons it at the limit.
 func call[T any](ctx context.Context, m *Manager, v Volume, op string, limit time.Duration, f func(context.Context, Driver) (T, error)) (T, error) {
@@ -193,8 +203,8 @@ func call[T any](ctx context.Context, m *Manager, v Volume, op string, limit tim
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	key := v.Driver + "/" + v.ID
-	if op == measure {
-		// Beside the other calls: it takes long and changes nothing.
+	switch op {
+	case measure, snapshot, lookup:
 		key += "/" + op
 	}
 	release, err := m.queues.take(ctx, key, op)

@@ -38,45 +38,64 @@ func times(st *unix.Stat_t) []unix.Timespec { return []unix.Timespec{st.Atim, st
 // procPath names an open file by its descriptor.
 func procPath(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
 
+// xattr is an extended attribute.
+type xattr struct {
+	name  string
+	value []byte
+}
+
 // copyXattrs copies extended attributes, ACLs and file capabilities among them.
 func copyXattrs(from, to int) error {
-	size, err := unix.Flistxattr(from, nil)
-	if err == unix.EOPNOTSUPP || size == 0 {
-		return nil
-	}
+	xattrs, err := readXattrs(from)
 	if err != nil {
 		return err
 	}
-	list := make([]byte, size)
-	if size, err = unix.Flistxattr(from, list); err != nil {
-		return err
-	}
-	for name := range strings.SplitSeq(string(list[:size]), "\x00") {
-		if name == "" || foreignXattr(name) {
-			continue
-		}
-		if err := copyXattr(from, to, name); err != nil {
+	for _, x := range xattrs {
+		// The volume's filesystem may have no such attributes.
+		if err := unix.Fsetxattr(to, x.name, x.value, 0); err != nil && err != unix.EOPNOTSUPP {
 			return err
 		}
 	}
 	return nil
 }
 
-func copyXattr(from, to int, name string) error {
-	size, err := unix.Fgetxattr(from, name, nil)
+func readXattrs(fd int) ([]xattr, error) {
+	size, err := unix.Flistxattr(fd, nil)
+	if err == unix.EOPNOTSUPP || err == nil && size == 0 {
+		return nil, nil
+	}
 	if err != nil {
-		return err
+		return nil, err
+	}
+	list := make([]byte, size)
+	if size, err = unix.Flistxattr(fd, list); err != nil {
+		return nil, err
+	}
+	var out []xattr
+	for name := range strings.SplitSeq(string(list[:size]), "\x00") {
+		if name == "" || foreignXattr(name) {
+			continue
+		}
+		value, err := readXattr(fd, name)
+		if err == unix.ENODATA {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, xattr{name, value})
+	}
+	return out, nil
+}
+
+func readXattr(fd int, name string) ([]byte, error) {
+	size, err := unix.Fgetxattr(fd, name, nil)
+	if err != nil {
+		return nil, err
 	}
 	value := make([]byte, size)
-	if size, err = unix.Fgetxattr(from, name, value); err != nil {
-		return err
-	}
-	err = unix.Fsetxattr(to, name, value[:size], 0)
-	if err == unix.EOPNOTSUPP {
-		// The volume's filesystem has no such attributes.
-		return nil
-	}
-	return err
+	size, err = unix.Fgetxattr(fd, name, value)
+	return value[:max(size, 0)], err
 }
 
 // foreignXattr are attributes of the filesystem that the image is mounted

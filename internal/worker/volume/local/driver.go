@@ -12,7 +12,10 @@
 //	    .meta/.trash/<id>         its marker
 //	    .stage-<id>/              what Populate has copied so far
 //	    .full-<id>/               all of it, being moved into the volume
-//	    .gone-<id>                a volume being removed for good
+//	    .gone-<id>                a volume or a snapshot being removed for good
+//	    .snapshots/<id>/          a snapshot: data/, and info.json beside it
+//	    .snapshots/.taking-<id>/  one that is not complete
+//	    .restored-<id>/           a snapshot's content, to become the volume's
 //
 // The filesystem in an image has the volume in its directory data, so that the
 // volume begins empty, and what Populate copies lies beside it.
@@ -48,9 +51,10 @@ type Driver struct {
 }
 
 var (
-	_ volume.Populator = (*Driver)(nil)
-	_ volume.Trasher   = (*Driver)(nil)
-	_ volume.Resizer   = (*Driver)(nil)
+	_ volume.Populator   = (*Driver)(nil)
+	_ volume.Trasher     = (*Driver)(nil)
+	_ volume.Resizer     = (*Driver)(nil)
+	_ volume.Snapshotter = (*Driver)(nil)
 )
 
 // Open returns the driver of the volumes below root, which is made, with its
@@ -66,7 +70,7 @@ func Open(root string, log *slog.Logger) (*Driver, error) {
 	if err := makeDir(os.Mkdir, os.Chmod, root, 0o755); err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{metaDir, imagesDir, trashDir} {
+	for _, dir := range []string{metaDir, imagesDir, trashDir, snapshotsDir} {
 		if err := makeDir(os.Mkdir, os.Chmod, filepath.Join(root, dir), 0o700); err != nil {
 			return nil, err
 		}
@@ -76,7 +80,7 @@ func Open(root string, log *slog.Logger) (*Driver, error) {
 
 // Capabilities are all there are.
 func (d *Driver) Capabilities() volume.Capabilities {
-	return volume.Capabilities{Usage: true, Populate: true, Trash: true, Size: true}
+	return volume.Capabilities{Usage: true, Populate: true, Trash: true, Size: true, Snapshots: true}
 }
 
 // Path returns the volume's directory.
@@ -92,6 +96,9 @@ func (d *Driver) Create(ctx context.Context, v volume.Volume) error {
 		return err
 	}
 	defer p.Close()
+	if v.Source != "" && (p.marker.ID == v.ID || p.marker.ID == "") {
+		return p.createCopy(ctx, v.Source)
+	}
 	there, err := p.has()
 	if err != nil {
 		return err
@@ -108,8 +115,10 @@ func (d *Driver) Create(ctx context.Context, v volume.Volume) error {
 		}
 	}
 	switch {
+	case v.Source != "":
+		return p.createCopy(ctx, v.Source)
 	case p.sized:
-		err = p.makeImage(ctx)
+		err = p.makeImage(ctx, nil)
 	case there:
 		d.log.Info("volume takes over a directory that was there", "volume", v.Name, "id", v.ID, "path", d.Path(v))
 	default:

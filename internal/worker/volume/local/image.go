@@ -32,9 +32,8 @@ func (p *placed) image() string { return path.Join(imagesDir, p.id) }
 // draft is where it is being made.
 func (p *placed) draft() string { return path.Join(imagesDir, ".new-"+p.id) }
 
-// makeImage makes an image with an empty volume in it. All of its blocks are
-// reserved: a full disk is noticed here, and never by who writes to the volume.
-func (p *placed) makeImage(ctx context.Context) (err error) {
+// makeImage makes an image with a volume in it: empty, or as fill makes it.
+func (p *placed) makeImage(ctx context.Context, fill func(data *os.File) error) error {
 	there, err := p.has()
 	if err != nil || there {
 		return err // killed before it was marked
@@ -42,13 +41,29 @@ func (p *placed) makeImage(ctx context.Context) (err error) {
 	if err := p.mayMountOn(); err != nil {
 		return err
 	}
-	draft := p.draft()
+	if err := p.buildImage(ctx, p.draft(), fill); err != nil {
+		return err
+	}
+	if err := p.root.Rename(p.draft(), p.image()); err != nil {
+		return err
+	}
+	return p.sync(imagesDir)
+}
+
+// buildImage makes the image with that name, which is on the disk when it
+// returns. All of its blocks are reserved: a full disk is noticed here, and
+// never by who writes to the volume.
+func (p *placed) buildImage(ctx context.Context, draft string, fill func(data *os.File) error) (err error) {
 	defer func() {
 		if err != nil {
 			_ = p.root.Remove(draft)
 		}
 	}()
-	f, err := p.root.OpenFile(draft, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	// One that an earlier attempt left may still be behind a device.
+	if err := p.root.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := p.root.OpenFile(draft, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -63,13 +78,10 @@ func (p *placed) makeImage(ctx context.Context) (err error) {
 	if err := p.reserve(f, p.size); err != nil {
 		return err
 	}
-	if err := makeData(f); err != nil {
+	if err := makeData(f, fill); err != nil {
 		return err
 	}
-	if err := errors.Join(f.Sync(), p.root.Rename(draft, p.image())); err != nil {
-		return err
-	}
-	return p.sync(imagesDir)
+	return f.Sync()
 }
 
 // reserve gives the image blocks of the disk for all of its size. It does not
@@ -93,8 +105,9 @@ func (p *placed) reserve(f *os.File, size uint64) error {
 	return nil
 }
 
-// makeData makes the directory that is the volume, owned by root, 0755.
-func makeData(image *os.File) error {
+// makeData makes the directory that is the volume, owned by root, 0755, unless
+// fill makes it otherwise.
+func makeData(image *os.File, fill func(data *os.File) error) error {
 	top, err := openFilesystem(image)
 	if err != nil {
 		return err
@@ -106,7 +119,15 @@ func makeData(image *os.File) error {
 	if err := unix.Fchmodat(int(top.Fd()), dataDir, 0o755, 0); err != nil {
 		return &fs.PathError{Op: "chmod", Path: dataDir, Err: err}
 	}
-	return nil // it is on the disk once it is unmounted and the image is synced
+	if fill == nil {
+		return nil // it is on the disk once it is unmounted and the image is synced
+	}
+	data, err := openBeneath(top, dataDir, unix.RESOLVE_NO_XDEV)
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	return fill(data)
 }
 
 // makeFilesystem runs the mkfs that suits the size. No blocks are discarded: it

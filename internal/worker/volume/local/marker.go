@@ -16,6 +16,19 @@ type marker struct {
 	ID string `json:"id"`
 	// Populated is set once Populate has had its one chance.
 	Populated bool `json:"populated"`
+	// Cloning is set while it is being made as a copy of a snapshot.
+	Cloning bool `json:"cloning,omitempty"`
+	// Restored is the ID of the last restore that is over.
+	Restored string `json:"restored,omitempty"`
+	// Restoring is set while one is under way.
+	Restoring *restoring `json:"restoring,omitempty"`
+}
+
+// restoring is a restore that is about to exchange the volume's directory for
+// the one with that inode.
+type restoring struct {
+	ID    string `json:"id"`
+	Inode uint64 `json:"inode"`
 }
 
 func parseMarker(b []byte) (marker, error) {
