@@ -52,17 +52,18 @@ type Options struct {
 
 // Client speaks to one manager at a time. It is safe for concurrent use.
 type Client struct {
-	Audits   warrenv1.AuditsClient
-	Clusters warrenv1.ClustersClient
-	Images   warrenv1.ImagesClient
-	Meter    warrenv1.MeterClient
-	Joining  warrenv1.JoiningClient
-	Keys     warrenv1.KeysClient
-	Nodes    warrenv1.NodesClient
-	Secrets  warrenv1.SecretsClient
-	Services warrenv1.ServicesClient
-	Tasks    warrenv1.TasksClient
-	Volumes  warrenv1.VolumesClient
+	Audits    warrenv1.AuditsClient
+	Clusters  warrenv1.ClustersClient
+	Images    warrenv1.ImagesClient
+	Meter     warrenv1.MeterClient
+	Joining   warrenv1.JoiningClient
+	Keys      warrenv1.KeysClient
+	Nodes     warrenv1.NodesClient
+	Secrets   warrenv1.SecretsClient
+	Services  warrenv1.ServicesClient
+	Snapshots warrenv1.SnapshotsClient
+	Tasks     warrenv1.TasksClient
+	Volumes   warrenv1.VolumesClient
 
 	conn connection
 	at   func() address
@@ -101,19 +102,20 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 
 func newClient(conn connection, at func() address) *Client {
 	return &Client{
-		Audits:   warrenv1.NewAuditsClient(conn),
-		Clusters: warrenv1.NewClustersClient(conn),
-		Images:   warrenv1.NewImagesClient(conn),
-		Meter:    warrenv1.NewMeterClient(conn),
-		Joining:  warrenv1.NewJoiningClient(conn),
-		Keys:     warrenv1.NewKeysClient(conn),
-		Nodes:    warrenv1.NewNodesClient(conn),
-		Secrets:  warrenv1.NewSecretsClient(conn),
-		Services: warrenv1.NewServicesClient(conn),
-		Tasks:    warrenv1.NewTasksClient(conn),
-		Volumes:  warrenv1.NewVolumesClient(conn),
-		conn:     conn,
-		at:       at,
+		Audits:    warrenv1.NewAuditsClient(conn),
+		Clusters:  warrenv1.NewClustersClient(conn),
+		Images:    warrenv1.NewImagesClient(conn),
+		Meter:     warrenv1.NewMeterClient(conn),
+		Joining:   warrenv1.NewJoiningClient(conn),
+		Keys:      warrenv1.NewKeysClient(conn),
+		Nodes:     warrenv1.NewNodesClient(conn),
+		Secrets:   warrenv1.NewSecretsClient(conn),
+		Services:  warrenv1.NewServicesClient(conn),
+		Snapshots: warrenv1.NewSnapshotsClient(conn),
+		Tasks:     warrenv1.NewTasksClient(conn),
+		Volumes:   warrenv1.NewVolumesClient(conn),
+		conn:      conn,
+		at:        at,
 	}
 }
 

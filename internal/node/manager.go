@@ -20,6 +20,7 @@ import (
 	"github.com/cuemby/warren/internal/manager/control/rotate"
 	"github.com/cuemby/warren/internal/manager/control/secret"
 	"github.com/cuemby/warren/internal/manager/control/service"
+	"github.com/cuemby/warren/internal/manager/control/snapshot"
 	"github.com/cuemby/warren/internal/manager/control/volume"
 	"github.com/cuemby/warren/internal/manager/dispatch"
 	"github.com/cuemby/warren/internal/manager/keeper"
@@ -137,6 +138,9 @@ func (m *manager) lead(ctx context.Context) error {
 		{"place", place.New(m.state.store, m.log.With("room", "control/place")).Run},
 		{"volume", volume.New(m.state.store, m.log.With("room", "control/volume")).Run},
 		{"secret", secret.New(m.state.store, m.log.With("room", "control/secret")).Run},
+		{"snapshot", snapshot.New(snapshot.Config{
+			Store: m.state.store, Clock: time.Now, Rand: random, Log: m.log.With("room", "control/snapshot"),
+		}).Run},
 		{"member", member.New(m.state.store, m.state.consensus, m.log.With("room", "control/member")).Run},
 		{"rotate", rotate.New(m.state.store, m.vault, m.keeper, m.log.With("room", "control/rotate")).Run},
 		{"reap", reap.New(m.state.store, m.log.With("room", "control/reap")).Run},

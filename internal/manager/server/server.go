@@ -80,6 +80,7 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	}
 	warrenv1.RegisterNodesServer(r, &nodes{Server: s})
 	warrenv1.RegisterVolumesServer(r, &volumes{Server: s})
+	warrenv1.RegisterSnapshotsServer(r, &snapshots{Server: s})
 	warrenv1.RegisterSecretsServer(r, &secrets{Server: s})
 	warrenv1.RegisterServicesServer(r, &services{Server: s})
 	warrenv1.RegisterTasksServer(r, &tasks{Server: s})
