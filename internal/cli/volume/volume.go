@@ -16,7 +16,8 @@ import (
 // New makes `warren volume`.
 func New(s *command.Shell) *cobra.Command {
 	return command.Group("volume", "Manage volumes: storage that outlives containers",
-		newCreate(s), newList(s), newInspect(s), newResize(s), newDelete(s), newTrash(s), newUndelete(s))
+		newCreate(s), newList(s), newInspect(s), newResize(s), newDelete(s), newTrash(s), newUndelete(s),
+		newSnapshot(s), newRestore(s), newClone(s), newSchedule(s))
 }
 
 // Noun is how volumes are fetched and shown.

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"strings"
 
 	"github.com/cuemby/warren/internal/worker/volume"
 	"golang.org/x/sys/unix"
@@ -130,29 +129,4 @@ func removeBelow(ctx context.Context, root *os.Root, dir, name string) error {
 	}
 	defer parent.Close()
 	return removeTree(ctx, parent, name)
-}
-
-// sweepTaking removes snapshots that were not completed, before any is begun.
-func (d *Driver) sweepTaking(ctx context.Context) error {
-	root, err := os.OpenRoot(d.root)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	dir, err := root.Open(snapshotsDir)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return err
-	}
-	var failed []error
-	for _, name := range names {
-		if strings.HasPrefix(name, takingPrefix) {
-			failed = append(failed, removeTree(ctx, dir, name))
-		}
-	}
-	return errors.Join(failed...)
 }

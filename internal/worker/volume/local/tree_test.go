@@ -140,7 +140,7 @@ func TestDeleteTakesAnyDepthAndAnyName(t *testing.T) {
 // mustHaveNothingLeft looks for what no volume owns.
 func mustHaveNothingLeft(t *testing.T, d *Driver) {
 	t.Helper()
-	own := map[string]bool{metaDir: true, imagesDir: true, trashDir: true, metaDir + "/" + trashDir: true}
+	own := map[string]bool{metaDir: true, snapshotsDir: true, imagesDir: true, trashDir: true, metaDir + "/" + trashDir: true}
 	must(t, filepath.WalkDir(d.root, func(path string, _ fs.DirEntry, err error) error {
 		if rel, _ := filepath.Rel(d.root, path); rel != "." && !own[rel] {
 			t.Errorf("left behind: %s", rel)
