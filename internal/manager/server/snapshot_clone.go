@@ -140,6 +140,6 @@ func (s *Server) step(ctx context.Context, name string) context.Context {
 	if request == "" {
 		return ctx
 	}
-	request += "/" + name
+	request += "." + name
 	return context.WithValue(store.WithRequest(ctx, request), requestKey{}, request)
 }
