@@ -45,7 +45,7 @@ func (t *task) freshen(ctx context.Context, want *warrenv1.Task) (again time.Dur
 	message := ""
 	if err != nil {
 		again, message = managerPoll, "it has not got the newest version of its secrets yet: "+err.Error()
-		if !errors.Is(err, noManager) {
+		if what := waiting(""); !errors.As(err, &what) {
 			t.stale++
 			again = backoff(t.stale + 2)
 		}

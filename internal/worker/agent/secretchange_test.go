@@ -145,6 +145,30 @@ func TestAVersionThatIsGoneLeavesTheOneBefore(t *testing.T) {
 	})
 }
 
+// Between the assignment and the fetch there may be a newer version already.
+func TestATaskThatWasOvertakenByANewVersionWaitsForIt(t *testing.T) {
+	onNode(t, func(n *node) {
+		n.publish(2, "two")
+		n.full(onePin(1, nil))
+		n.boss.await(t, "it waits", func() bool { return strings.Contains(n.boss.tasks["t1"].GetMessage(), "version 2 of secret pw is on its way") })
+		if s := n.boss.tasks["t1"]; s.GetState() != preparing {
+			t.Errorf("it is %v", s)
+		}
+		n.full(onePin(2, nil))
+		n.is("t1", running)
+		n.sees(2)
+		// The same while it runs.
+		n.publish(4, "four")
+		n.full(onePin(3, nil))
+		n.boss.await(t, "it waits", func() bool { return strings.Contains(n.boss.tasks["t1"].GetMessage(), "version 4 of secret pw is on its way") })
+		n.full(onePin(4, nil))
+		n.sees(4)
+		if n.count("start t1") != 1 {
+			t.Error("it was started anew")
+		}
+	})
+}
+
 func unmounts(t *warrenv1.Task) {
 	checked(t).Container.UnmountSecrets = warrenv1.UnmountSecrets_UNMOUNT_SECRETS_HEALTHY
 }

@@ -66,6 +66,10 @@ func fetchedFor(pin *warrenv1.SecretPin, stream grpc.ServerStreamingClient[warre
 	if err != nil {
 		return nil, fmt.Errorf("fetch secret %s: %w", pin.GetSecret(), err)
 	}
+	if fetched.GetSecretId() == pin.GetSecretId() && fetched.GetVersion() > pin.GetVersion() {
+		// The task was given a newer one meanwhile, and will be told.
+		return nil, waiting(fmt.Sprintf("version %d of secret %s is on its way", fetched.GetVersion(), pin.GetSecret()))
+	}
 	if fetched.GetSecretId() != pin.GetSecretId() || fetched.GetVersion() != pin.GetVersion() {
 		return nil, fmt.Errorf("fetch secret %s: the manager sent %s, version %d, instead of version %d",
 			pin.GetSecret(), fetched.GetSecretId(), fetched.GetVersion(), pin.GetVersion())
