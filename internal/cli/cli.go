@@ -13,6 +13,7 @@ import (
 	"github.com/cuemby/warren/internal/cli/command"
 	"github.com/cuemby/warren/internal/cli/image"
 	"github.com/cuemby/warren/internal/cli/manager"
+	"github.com/cuemby/warren/internal/cli/namespace"
 	"github.com/cuemby/warren/internal/cli/node"
 	"github.com/cuemby/warren/internal/cli/nodeflags"
 	"github.com/cuemby/warren/internal/cli/registry"
@@ -76,6 +77,7 @@ func New(h Hooks) *cobra.Command {
 		node.New(s),
 		image.New(s),
 		registry.New(s),
+		namespace.New(s),
 		cluster.New(s, h.Init, h.Restore, h.Recover),
 		manager.New(s, h.Start, h.JoinManager),
 		worker.New(s, h.Worker),
@@ -106,6 +108,9 @@ their data is and secrets that are never on a disk in the clear.`
 	root.PersistentFlags().StringVar(&s.Manager, "manager", os.Getenv(client.AddressVariable),
 		"`ADDRESS` of the manager to ask, or of several, with commas: HOST:PORT or unix:///PATH (default: $"+client.AddressVariable+", then "+client.DefaultSocket+", then "+client.DefaultAddress+")")
 	root.PersistentFlags().BoolVar(&s.Stale, "stale", false, "let the asked manager answer from what it has, which may be behind; works without a leader")
+	root.PersistentFlags().StringVarP(&s.Namespace, "namespace", "n", os.Getenv(client.NamespaceVariable),
+		"`NAME` of the namespace that is meant (default: $"+client.NamespaceVariable+", then default)")
+	root.PersistentFlags().Lookup("namespace").DefValue = ""
 	root.PersistentFlags().Lookup("manager").DefValue = "" // the text says it better
 	return root
 }

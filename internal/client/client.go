@@ -48,6 +48,8 @@ type Options struct {
 	// Stale is for reading when no majority of the managers runs: the manager
 	// answers from what it has, which may be behind.
 	Stale bool
+	// Namespace is meant by requests that say none; the default one when empty.
+	Namespace string
 }
 
 // Client speaks to one manager at a time. It is safe for concurrent use.
@@ -59,6 +61,7 @@ type Client struct {
 	Joining   warrenv1.JoiningClient
 	Keys      warrenv1.KeysClient
 	Nodes     warrenv1.NodesClient
+	Spaces    warrenv1.NamespacesClient
 	Secrets   warrenv1.SecretsClient
 	Services  warrenv1.ServicesClient
 	Snapshots warrenv1.SnapshotsClient
@@ -109,6 +112,7 @@ func newClient(conn connection, at func() address) *Client {
 		Joining:   warrenv1.NewJoiningClient(conn),
 		Keys:      warrenv1.NewKeysClient(conn),
 		Nodes:     warrenv1.NewNodesClient(conn),
+		Spaces:    warrenv1.NewNamespacesClient(conn),
 		Secrets:   warrenv1.NewSecretsClient(conn),
 		Services:  warrenv1.NewServicesClient(conn),
 		Snapshots: warrenv1.NewSnapshotsClient(conn),
@@ -145,7 +149,7 @@ func connectWith(ctx context.Context, a address, creds credentials.TransportCred
 		grpc.WithTransportCredentials(w),
 		grpc.WithContextDialer(w.dialer(a)),
 		grpc.WithChainUnaryInterceptor(append(o.interceptors(), p.unary)...),
-		grpc.WithChainStreamInterceptor(stream),
+		grpc.WithChainStreamInterceptor(o.namespaceStream, stream),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: firstPause, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
@@ -167,9 +171,9 @@ func connectWith(ctx context.Context, a address, creds credentials.TransportCred
 // interceptors are what the options ask for on every unary call.
 func (o Options) interceptors() []grpc.UnaryClientInterceptor {
 	if !o.Stale {
-		return nil
+		return []grpc.UnaryClientInterceptor{o.namespaceUnary}
 	}
-	return []grpc.UnaryClientInterceptor{func(ctx context.Context, method string, req, reply any,
+	return []grpc.UnaryClientInterceptor{o.namespaceUnary, func(ctx context.Context, method string, req, reply any,
 		cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		return invoke(metadata.AppendToOutgoingContext(ctx, staleKey, "true"), method, req, reply, cc, opts...)
 	}}

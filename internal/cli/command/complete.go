@@ -32,7 +32,7 @@ func Complete[V any](s *Shell, n Noun[V], several bool) Completion {
 func liveNames[V any](ctx context.Context, s *Shell, n Noun[V]) []string {
 	ctx, cancel := context.WithTimeout(ctx, completionTime)
 	defer cancel()
-	c, err := client.Dial(ctx, client.Options{Manager: s.Manager, Patience: completionTime})
+	c, err := client.Dial(ctx, client.Options{Manager: s.Manager, Namespace: s.Namespace, Patience: completionTime})
 	if err != nil {
 		return nil
 	}
@@ -52,7 +52,7 @@ func liveNames[V any](ctx context.Context, s *Shell, n Noun[V]) []string {
 func Peek[V any](ctx context.Context, s *Shell, n Noun[V], ref string) (v V, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, completionTime)
 	defer cancel()
-	c, err := client.Dial(ctx, client.Options{Manager: s.Manager, Patience: completionTime})
+	c, err := client.Dial(ctx, client.Options{Manager: s.Manager, Namespace: s.Namespace, Patience: completionTime})
 	if err != nil {
 		return v, false
 	}

@@ -29,6 +29,8 @@ type Shell struct {
 	Manager string
 	// Stale is what --stale says.
 	Stale bool
+	// Namespace is what --namespace or $WARREN_NAMESPACE says; may be empty.
+	Namespace string
 }
 
 // NewShell returns the shell of this process.
@@ -72,7 +74,7 @@ func Addresses(manager string) []string {
 func (s *Shell) dial(ctx context.Context) (*client.Client, error) {
 	var c *client.Client
 	err := s.Wait(ctx, "Connecting", func(ctx context.Context) (err error) {
-		c, err = client.Dial(ctx, client.Options{Manager: s.Manager, Stale: s.Stale})
+		c, err = client.Dial(ctx, client.Options{Manager: s.Manager, Stale: s.Stale, Namespace: s.Namespace})
 		return err
 	})
 	return c, err

@@ -18,7 +18,7 @@ func newCreate(s *command.Shell) *cobra.Command {
 		labels []string
 		age    retention
 	)
-	r := &warrenv1.CreateSecretRequest{Namespace: spec.DefaultNamespace}
+	r := &warrenv1.CreateSecretRequest{}
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create a secret",
@@ -33,7 +33,7 @@ exactly the bytes that were given. It is sealed before it leaves this program.`,
 	}
 	created := command.NewCreated(cmd, Noun)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		r.Name = args[0]
+		r.Name, r.Namespace = args[0], spec.Namespace(s.Namespace) // the value is bound to it
 		if err := from.check(cmd); err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ What they wrote to standard error goes to standard error.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&r.Follow, "follow", "f", false, "go on until interrupted")
-	flags.Uint32VarP(&tail, "tail", "n", 0, "only the last `LINES` of each task (default: all)")
+	flags.Uint32Var(&tail, "tail", 0, "only the last `LINES` of each task (default: all)")
 	flags.BoolVarP(&r.Timestamps, "timestamps", "t", false, "show when each line was written")
 	flags.BoolVar(&plain, "no-prefix", false, "leave the tasks' names out")
 	return cmd

@@ -44,6 +44,7 @@ func (s *secrets) CreateSecret(ctx context.Context, r *warrenv1.CreateSecretRequ
 			return "", err
 		}
 		return m.GetId(), errors.Join(
+			settle(tx, m.GetNamespace()),
 			tx.SecretValues().Put(value, m.GetNamespace(), m.GetId(), store.Version(version.GetNumber())),
 			s.told(ctx, tx, "created", spec.KindSecret, m, version.GetNumber()),
 		)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -96,8 +97,15 @@ func (im *imports) flip(ctx context.Context, tx *store.Tx, id string, parts uint
 	if keys, err := tx.ClusterKeys().Get(); err != nil || !proto.Equal(keys, im.keys) {
 		return errors.Join(err, spec.Problemf(spec.Unavailable, spec.KindSecret, "", "the cluster's keys are being changed: nothing was imported").WithHint("try again"))
 	}
+	settled := map[string]bool{}
 	for _, s := range im.list {
 		if err := im.flipOne(ctx, tx, s); err != nil {
+			return err
+		}
+		settled[s.meta.GetNamespace()] = len(s.values) > 0 || settled[s.meta.GetNamespace()]
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(settled)) {
+		if err := settle(tx, namespace); settled[namespace] && err != nil {
 			return err
 		}
 	}

@@ -86,6 +86,7 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	warrenv1.RegisterTasksServer(r, &tasks{Server: s})
 	warrenv1.RegisterImagesServer(r, &images{Server: s})
 	warrenv1.RegisterMeterServer(r, &meter{Server: s})
+	warrenv1.RegisterNamespacesServer(r, &namespaces{Server: s})
 	warrenv1.RegisterAuditsServer(r, &audits{Server: s})
 }
 

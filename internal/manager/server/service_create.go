@@ -49,7 +49,10 @@ func (s *services) CreateService(ctx context.Context, r *warrenv1.CreateServiceR
 		if err := bindPorts(tx, service, s.config.Rand()); err != nil {
 			return "", err
 		}
-		return m.GetId(), errors.Join(tx.Services().Create(service),
+		if err := tx.Services().Create(service); err != nil {
+			return "", err
+		}
+		return m.GetId(), errors.Join(settle(tx, m.GetNamespace()),
 			tx.Events().Append(s.event(m, spec.KindService, "created", "by "+callerName(ctx))))
 	})
 	if err != nil {

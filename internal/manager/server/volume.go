@@ -82,7 +82,10 @@ func createVolume(tx *store.Tx, volume *warrenv1.Volume, why string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(tx.Volumes().Create(volume), tx.Events().Append(&warrenv1.Event{
+	if err := tx.Volumes().Create(volume); err != nil {
+		return err
+	}
+	return errors.Join(settle(tx, m.GetNamespace()), tx.Events().Append(&warrenv1.Event{
 		Time: m.GetCreatedAt(), Kind: spec.KindVolume, Namespace: m.GetNamespace(), Name: m.GetName(), Id: m.GetId(), Reason: "created", Message: why,
 	}))
 }

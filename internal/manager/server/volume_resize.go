@@ -29,7 +29,10 @@ func (v *volumes) ResizeVolume(ctx context.Context, r *warrenv1.ResizeVolumeRequ
 		before = volume.GetSpec().GetSizeBytes()
 		volume.Spec.SizeBytes = r.GetSizeBytes()
 		m.UpdatedAt = v.now()
-		return m.GetId(), tx.Volumes().Put(volume)
+		if err := tx.Volumes().Put(volume); err != nil {
+			return "", err
+		}
+		return m.GetId(), settle(tx, m.GetNamespace())
 	})
 	if err != nil {
 		return nil, err

@@ -27,6 +27,8 @@
 //	retired/<node>                            Retired, of a former manager
 //	client/<id>                               Client
 //	token/<id>                                JoinToken, which has no secret
+//	namespace/<name>                          Namespace; the default one may lack it
+//	crowd/<name>                              Crowd, the guard of what is in it
 //	volume/<ns>/<id>                          Volume
 //	volumestatus/<ns>/<id>                    VolumeStatus
 //	snapshot/<ns>/<id>                        Snapshot

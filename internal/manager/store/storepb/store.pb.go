@@ -1065,6 +1065,54 @@ func (x *StagedValue) GetIv() []byte {
 	return nil
 }
 
+// Crowd is the guard of what is in a namespace: whoever makes something in it
+// writes it, so that whoever counts what is there, or deletes the namespace, has
+// counted all.
+type Crowd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts up.
+	Made          uint64 `protobuf:"varint,1,opt,name=made,proto3" json:"made,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Crowd) Reset() {
+	*x = Crowd{}
+	mi := &file_storepb_store_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Crowd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Crowd) ProtoMessage() {}
+
+func (x *Crowd) ProtoReflect() protoreflect.Message {
+	mi := &file_storepb_store_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Crowd.ProtoReflect.Descriptor instead.
+func (*Crowd) Descriptor() ([]byte, []int) {
+	return file_storepb_store_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Crowd) GetMade() uint64 {
+	if x != nil {
+		return x.Made
+	}
+	return 0
+}
+
 var File_storepb_store_proto protoreflect.FileDescriptor
 
 const file_storepb_store_proto_rawDesc = "" +
@@ -1144,7 +1192,9 @@ const file_storepb_store_proto_rawDesc = "" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n" +
 	"\tsecret_id\x18\x02 \x01(\tR\bsecretId\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x0e\n" +
-	"\x02iv\x18\x04 \x01(\fR\x02ivB9Z7github.com/cuemby/warren/internal/manager/store/storepbb\x06proto3"
+	"\x02iv\x18\x04 \x01(\fR\x02iv\"\x1b\n" +
+	"\x05Crowd\x12\x12\n" +
+	"\x04made\x18\x01 \x01(\x04R\x04madeB9Z7github.com/cuemby/warren/internal/manager/store/storepbb\x06proto3"
 
 var (
 	file_storepb_store_proto_rawDescOnce sync.Once
@@ -1158,7 +1208,7 @@ func file_storepb_store_proto_rawDescGZIP() []byte {
 	return file_storepb_store_proto_rawDescData
 }
 
-var file_storepb_store_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_storepb_store_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_storepb_store_proto_goTypes = []any{
 	(*Transaction)(nil),           // 0: storepb.Transaction
 	(*Guard)(nil),                 // 1: storepb.Guard
@@ -1176,7 +1226,8 @@ var file_storepb_store_proto_goTypes = []any{
 	(*Retired)(nil),               // 13: storepb.Retired
 	(*Staged)(nil),                // 14: storepb.Staged
 	(*StagedValue)(nil),           // 15: storepb.StagedValue
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*Crowd)(nil),                 // 16: storepb.Crowd
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
 }
 var file_storepb_store_proto_depIdxs = []int32{
 	1,  // 0: storepb.Transaction.guards:type_name -> storepb.Guard
@@ -1188,9 +1239,9 @@ var file_storepb_store_proto_depIdxs = []int32{
 	6,  // 6: storepb.ClusterKeys.next_unlock_key:type_name -> storepb.SealedBox
 	8,  // 7: storepb.SecretValue.items:type_name -> storepb.SecretItem
 	6,  // 8: storepb.SecretItem.box:type_name -> storepb.SealedBox
-	16, // 9: storepb.Request.done_at:type_name -> google.protobuf.Timestamp
-	16, // 10: storepb.Retired.at:type_name -> google.protobuf.Timestamp
-	16, // 11: storepb.Staged.staged_at:type_name -> google.protobuf.Timestamp
+	17, // 9: storepb.Request.done_at:type_name -> google.protobuf.Timestamp
+	17, // 10: storepb.Retired.at:type_name -> google.protobuf.Timestamp
+	17, // 11: storepb.Staged.staged_at:type_name -> google.protobuf.Timestamp
 	15, // 12: storepb.Staged.values:type_name -> storepb.StagedValue
 	13, // [13:13] is the sub-list for method output_type
 	13, // [13:13] is the sub-list for method input_type
@@ -1216,7 +1267,7 @@ func file_storepb_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_storepb_store_proto_rawDesc), len(file_storepb_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
