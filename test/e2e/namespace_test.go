@@ -22,7 +22,7 @@ func TestNamespacesKeepThingsApart(t *testing.T) {
 			"--", "sh", "-c", "cp /run/secrets/key /data/key; sleep 1000")
 	}
 	for _, ns := range []string{"default", "prod"} {
-		if out := n.run("exec", "web-task-1", "-n", ns, "--", "cat", "/data/key"); out != ns+"'s" {
+		if out := n.run("exec", "-n", ns, "web-task-1", "--", "cat", "/data/key"); out != ns+"'s" {
 			t.Errorf("%s has %q", ns, out)
 		}
 	}
@@ -52,4 +52,6 @@ func TestNamespacesKeepThingsApart(t *testing.T) {
 		return nil
 	})
 	n.run("secret", "inspect", "key")
+	n.run("service", "delete", "web")
+	n.run("volume", "delete", "data", "--purge")
 }

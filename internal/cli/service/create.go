@@ -35,7 +35,7 @@ behind -- replaces the command of the image.`,
 	}
 	created := command.NewCreated(cmd, Noun)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := f.request(cmd, args[0], args[1:])
+		r, err := f.request(cmd, spec.Namespace(s.Namespace), args[0], args[1:])
 		if err != nil {
 			return err
 		}

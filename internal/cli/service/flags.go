@@ -65,7 +65,7 @@ func (f *serviceFlags) bind(s *command.Shell, cmd *cobra.Command) {
 
 // request makes the argument of a call that creates a service; what can be
 // said without a manager is said here.
-func (f *serviceFlags) request(cmd *cobra.Command, name string, args []string) (*warrenv1.CreateServiceRequest, error) {
+func (f *serviceFlags) request(cmd *cobra.Command, namespace, name string, args []string) (*warrenv1.CreateServiceRequest, error) {
 	if f.image == "" {
 		return nil, command.Usagef(cmd, "service %q names no image: --image is required", name)
 	}
@@ -86,6 +86,7 @@ func (f *serviceFlags) request(cmd *cobra.Command, name string, args []string) (
 		return nil, err
 	}
 	spec.DefaultService(r)
+	r.Namespace = namespace
 	return r, spec.ValidateService(r)
 }
 
