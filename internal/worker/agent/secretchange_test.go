@@ -150,7 +150,9 @@ func TestATaskThatWasOvertakenByANewVersionWaitsForIt(t *testing.T) {
 	onNode(t, func(n *node) {
 		n.publish(2, "two")
 		n.full(onePin(1, nil))
-		n.boss.await(t, "it waits", func() bool { return strings.Contains(n.boss.tasks["t1"].GetMessage(), "version 2 of secret pw is on its way") })
+		n.boss.await(t, "it waits", func() bool {
+			return strings.Contains(n.boss.tasks["t1"].GetMessage(), "version 2 of secret pw is on its way")
+		})
 		if s := n.boss.tasks["t1"]; s.GetState() != preparing {
 			t.Errorf("it is %v", s)
 		}
@@ -160,7 +162,9 @@ func TestATaskThatWasOvertakenByANewVersionWaitsForIt(t *testing.T) {
 		// The same while it runs.
 		n.publish(4, "four")
 		n.full(onePin(3, nil))
-		n.boss.await(t, "it waits", func() bool { return strings.Contains(n.boss.tasks["t1"].GetMessage(), "version 4 of secret pw is on its way") })
+		n.boss.await(t, "it waits", func() bool {
+			return strings.Contains(n.boss.tasks["t1"].GetMessage(), "version 4 of secret pw is on its way")
+		})
 		n.full(onePin(4, nil))
 		n.sees(4)
 		if n.count("start t1") != 1 {
