@@ -23,12 +23,12 @@ func Busybox(ctx context.Context) (Image, error) {
 	if err := l.system(); err != nil {
 		return Image{}, err
 	}
-	files := map[string]string{
-		"etc/passwd": "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
-		"etc/group":  "root:x:0:\napp:x:1000:\nextra:x:2000:app\nnogroup:x:65534:\n",
+	files := []struct{ path, content string }{
+		{"etc/passwd", "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"},
+		{"etc/group", "root:x:0:\napp:x:1000:\nextra:x:2000:app\nnogroup:x:65534:\n"},
 	}
-	for path, content := range files {
-		if err := l.file(path, 0o644, content); err != nil {
+	for _, f := range files {
+		if err := l.file(f.path, 0o644, f.content); err != nil {
 			return Image{}, err
 		}
 	}
