@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	_ "time/tzdata" // schedules name time zones, and a small machine has none
 
 	"golang.org/x/term"
 

@@ -72,8 +72,6 @@ func SnapshotOriginName(o warrenv1.SnapshotOrigin) string {
 		return "schedule"
 	case warrenv1.SnapshotOrigin_SNAPSHOT_ORIGIN_RESTORE:
 		return "restore"
-	case warrenv1.SnapshotOrigin_SNAPSHOT_ORIGIN_UPDATE:
-		return "update"
 	case warrenv1.SnapshotOrigin_SNAPSHOT_ORIGIN_CLONE:
 		return "clone"
 	}

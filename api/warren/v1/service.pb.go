@@ -591,10 +591,7 @@ type ServiceRevision struct {
 	Labels      map[string]string      `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	CreatedAt   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// What made it: "created", "updated", "scaled to 3", …
-	Change string `protobuf:"bytes,6,opt,name=change,proto3" json:"change,omitempty"`
-	// IDs of the snapshots of its volumes that were taken before the revision
-	// that came after it.
-	SnapshotIds   []string `protobuf:"bytes,7,rep,name=snapshot_ids,json=snapshotIds,proto3" json:"snapshot_ids,omitempty"`
+	Change        string `protobuf:"bytes,6,opt,name=change,proto3" json:"change,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -669,13 +666,6 @@ func (x *ServiceRevision) GetChange() string {
 		return x.Change
 	}
 	return ""
-}
-
-func (x *ServiceRevision) GetSnapshotIds() []string {
-	if x != nil {
-		return x.SnapshotIds
-	}
-	return nil
 }
 
 // Service is what the user wants to run.
@@ -1076,8 +1066,6 @@ type UpdateServiceRequest struct {
 	Labels map[string]string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Replace the tasks even if their container does not change.
 	ForceRecreate bool `protobuf:"varint,5,opt,name=force_recreate,json=forceRecreate,proto3" json:"force_recreate,omitempty"`
-	// Takes a snapshot of its volumes first, and keeps it with the spec before.
-	Snapshot      bool `protobuf:"varint,6,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1147,13 +1135,6 @@ func (x *UpdateServiceRequest) GetForceRecreate() bool {
 	return false
 }
 
-func (x *UpdateServiceRequest) GetSnapshot() bool {
-	if x != nil {
-		return x.Snapshot
-	}
-	return false
-}
-
 type UpdateServiceResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Service       *Service               `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
@@ -1210,10 +1191,7 @@ type RollbackServiceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Ref   *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
 	// The one before the present one when 0.
-	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Stops its tasks and gives its volumes the content of the snapshots that
-	// were taken with that revision.
-	WithVolumes   bool `protobuf:"varint,3,opt,name=with_volumes,json=withVolumes,proto3" json:"with_volumes,omitempty"`
+	Revision      uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1260,13 +1238,6 @@ func (x *RollbackServiceRequest) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
-}
-
-func (x *RollbackServiceRequest) GetWithVolumes() bool {
-	if x != nil {
-		return x.WithVolumes
-	}
-	return false
 }
 
 type ListRevisionsResponse struct {
@@ -1686,7 +1657,7 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\rfrom_revision\x18\x06 \x01(\x04R\ffromRevision\x12\x12\n" +
 	"\x04done\x18\n" +
 	" \x01(\rR\x04done\x12,\n" +
-	"\x05order\x18\v \x01(\x0e2\x16.warren.v1.UpdateOrderR\x05order\"\xed\x02\n" +
+	"\x05order\x18\v \x01(\x0e2\x16.warren.v1.UpdateOrderR\x05order\"\xca\x02\n" +
 	"\x0fServiceRevision\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12!\n" +
 	"\fspec_version\x18\x02 \x01(\x04R\vspecVersion\x12*\n" +
@@ -1694,8 +1665,7 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\x06labels\x18\x04 \x03(\v2&.warren.v1.ServiceRevision.LabelsEntryR\x06labels\x129\n" +
 	"\n" +
 	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x16\n" +
-	"\x06change\x18\x06 \x01(\tR\x06change\x12!\n" +
-	"\fsnapshot_ids\x18\a \x03(\tR\vsnapshotIds\x1a9\n" +
+	"\x06change\x18\x06 \x01(\tR\x06change\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb9\x06\n" +
@@ -1739,24 +1709,22 @@ const file_warren_v1_service_proto_rawDesc = "" +
 	"\aservice\x18\x01 \x01(\v2\x12.warren.v1.ServiceR\aservice\x12\x1a\n" +
 	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"F\n" +
 	"\x14ListServicesResponse\x12.\n" +
-	"\bservices\x18\x01 \x03(\v2\x12.warren.v1.ServiceR\bservices\"\xc3\x02\n" +
+	"\bservices\x18\x01 \x03(\v2\x12.warren.v1.ServiceR\bservices\"\xa7\x02\n" +
 	"\x14UpdateServiceRequest\x12 \n" +
 	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12*\n" +
 	"\x04spec\x18\x03 \x01(\v2\x16.warren.v1.ServiceSpecR\x04spec\x12C\n" +
 	"\x06labels\x18\x04 \x03(\v2+.warren.v1.UpdateServiceRequest.LabelsEntryR\x06labels\x12%\n" +
-	"\x0eforce_recreate\x18\x05 \x01(\bR\rforceRecreate\x12\x1a\n" +
-	"\bsnapshot\x18\x06 \x01(\bR\bsnapshot\x1a9\n" +
+	"\x0eforce_recreate\x18\x05 \x01(\bR\rforceRecreate\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"a\n" +
 	"\x15UpdateServiceResponse\x12,\n" +
 	"\aservice\x18\x01 \x01(\v2\x12.warren.v1.ServiceR\aservice\x12\x1a\n" +
-	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"y\n" +
+	"\bwarnings\x18\x02 \x03(\tR\bwarnings\"V\n" +
 	"\x16RollbackServiceRequest\x12 \n" +
 	"\x03ref\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x03ref\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\x12!\n" +
-	"\fwith_volumes\x18\x03 \x01(\bR\vwithVolumes\"Q\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"Q\n" +
 	"\x15ListRevisionsResponse\x128\n" +
 	"\trevisions\x18\x01 \x03(\v2\x1a.warren.v1.ServiceRevisionR\trevisions\"S\n" +
 	"\x13ScaleServiceRequest\x12 \n" +

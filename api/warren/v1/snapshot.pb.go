@@ -32,10 +32,8 @@ const (
 	SnapshotOrigin_SNAPSHOT_ORIGIN_SCHEDULE SnapshotOrigin = 1
 	// It is what a volume held before a restore.
 	SnapshotOrigin_SNAPSHOT_ORIGIN_RESTORE SnapshotOrigin = 2
-	// It was taken before an update of a service.
-	SnapshotOrigin_SNAPSHOT_ORIGIN_UPDATE SnapshotOrigin = 3
 	// A clone is made of it, with which it goes.
-	SnapshotOrigin_SNAPSHOT_ORIGIN_CLONE SnapshotOrigin = 4
+	SnapshotOrigin_SNAPSHOT_ORIGIN_CLONE SnapshotOrigin = 3
 )
 
 // Enum value maps for SnapshotOrigin.
@@ -44,15 +42,13 @@ var (
 		0: "SNAPSHOT_ORIGIN_MANUAL",
 		1: "SNAPSHOT_ORIGIN_SCHEDULE",
 		2: "SNAPSHOT_ORIGIN_RESTORE",
-		3: "SNAPSHOT_ORIGIN_UPDATE",
-		4: "SNAPSHOT_ORIGIN_CLONE",
+		3: "SNAPSHOT_ORIGIN_CLONE",
 	}
 	SnapshotOrigin_value = map[string]int32{
 		"SNAPSHOT_ORIGIN_MANUAL":   0,
 		"SNAPSHOT_ORIGIN_SCHEDULE": 1,
 		"SNAPSHOT_ORIGIN_RESTORE":  2,
-		"SNAPSHOT_ORIGIN_UPDATE":   3,
-		"SNAPSHOT_ORIGIN_CLONE":    4,
+		"SNAPSHOT_ORIGIN_CLONE":    3,
 	}
 )
 
@@ -829,201 +825,6 @@ func (x *CloneVolumeRequest) GetLabels() map[string]string {
 	return nil
 }
 
-// SnapshotSchedule says when snapshots of a volume are taken.
-type SnapshotSchedule struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	VolumeId  string                 `protobuf:"bytes,1,opt,name=volume_id,json=volumeId,proto3" json:"volume_id,omitempty"`
-	Namespace string                 `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// Minute, hour, day of month, month, day of week; or @daily and the like.
-	Cron string `protobuf:"bytes,3,opt,name=cron,proto3" json:"cron,omitempty"`
-	// Of an IANA time zone, in which the times are meant. A time that daylight
-	// saving skips is run when it would have been; one that comes twice, once.
-	TimeZone string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
-	// How many of the snapshots that it took are kept.
-	Keep uint32 `protobuf:"varint,5,opt,name=keep,proto3" json:"keep,omitempty"`
-	Pre  string `protobuf:"bytes,6,opt,name=pre,proto3" json:"pre,omitempty"`
-	Post string `protobuf:"bytes,7,opt,name=post,proto3" json:"post,omitempty"`
-	// Runs that were due before it do not count.
-	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	// Filled in when it is read; stored elsewhere.
-	Status        *ScheduleStatus `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SnapshotSchedule) Reset() {
-	*x = SnapshotSchedule{}
-	mi := &file_warren_v1_snapshot_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SnapshotSchedule) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SnapshotSchedule) ProtoMessage() {}
-
-func (x *SnapshotSchedule) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_snapshot_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SnapshotSchedule.ProtoReflect.Descriptor instead.
-func (*SnapshotSchedule) Descriptor() ([]byte, []int) {
-	return file_warren_v1_snapshot_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *SnapshotSchedule) GetVolumeId() string {
-	if x != nil {
-		return x.VolumeId
-	}
-	return ""
-}
-
-func (x *SnapshotSchedule) GetNamespace() string {
-	if x != nil {
-		return x.Namespace
-	}
-	return ""
-}
-
-func (x *SnapshotSchedule) GetCron() string {
-	if x != nil {
-		return x.Cron
-	}
-	return ""
-}
-
-func (x *SnapshotSchedule) GetTimeZone() string {
-	if x != nil {
-		return x.TimeZone
-	}
-	return ""
-}
-
-func (x *SnapshotSchedule) GetKeep() uint32 {
-	if x != nil {
-		return x.Keep
-	}
-	return 0
-}
-
-func (x *SnapshotSchedule) GetPre() string {
-	if x != nil {
-		return x.Pre
-	}
-	return ""
-}
-
-func (x *SnapshotSchedule) GetPost() string {
-	if x != nil {
-		return x.Post
-	}
-	return ""
-}
-
-func (x *SnapshotSchedule) GetCreatedAt() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CreatedAt
-	}
-	return nil
-}
-
-func (x *SnapshotSchedule) GetStatus() *ScheduleStatus {
-	if x != nil {
-		return x.Status
-	}
-	return nil
-}
-
-// ScheduleStatus is what became of a schedule's runs.
-type ScheduleStatus struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The time of the last run that was begun.
-	LastRun      *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=last_run,json=lastRun,proto3" json:"last_run,omitempty"`
-	NextRun      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=next_run,json=nextRun,proto3" json:"next_run,omitempty"`
-	LastSnapshot string                 `protobuf:"bytes,3,opt,name=last_snapshot,json=lastSnapshot,proto3" json:"last_snapshot,omitempty"`
-	// Why the last run failed; empty when it did not.
-	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
-	// How many have failed since the last that did not.
-	Failures      uint32 `protobuf:"varint,5,opt,name=failures,proto3" json:"failures,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ScheduleStatus) Reset() {
-	*x = ScheduleStatus{}
-	mi := &file_warren_v1_snapshot_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ScheduleStatus) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ScheduleStatus) ProtoMessage() {}
-
-func (x *ScheduleStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_snapshot_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ScheduleStatus.ProtoReflect.Descriptor instead.
-func (*ScheduleStatus) Descriptor() ([]byte, []int) {
-	return file_warren_v1_snapshot_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *ScheduleStatus) GetLastRun() *timestamppb.Timestamp {
-	if x != nil {
-		return x.LastRun
-	}
-	return nil
-}
-
-func (x *ScheduleStatus) GetNextRun() *timestamppb.Timestamp {
-	if x != nil {
-		return x.NextRun
-	}
-	return nil
-}
-
-func (x *ScheduleStatus) GetLastSnapshot() string {
-	if x != nil {
-		return x.LastSnapshot
-	}
-	return ""
-}
-
-func (x *ScheduleStatus) GetMessage() string {
-	if x != nil {
-		return x.Message
-	}
-	return ""
-}
-
-func (x *ScheduleStatus) GetFailures() uint32 {
-	if x != nil {
-		return x.Failures
-	}
-	return 0
-}
-
 type ScheduleSnapshotsRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Volume *Ref                   `protobuf:"bytes,1,opt,name=volume,proto3" json:"volume,omitempty"`
@@ -1040,7 +841,7 @@ type ScheduleSnapshotsRequest struct {
 
 func (x *ScheduleSnapshotsRequest) Reset() {
 	*x = ScheduleSnapshotsRequest{}
-	mi := &file_warren_v1_snapshot_proto_msgTypes[11]
+	mi := &file_warren_v1_snapshot_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1052,7 +853,7 @@ func (x *ScheduleSnapshotsRequest) String() string {
 func (*ScheduleSnapshotsRequest) ProtoMessage() {}
 
 func (x *ScheduleSnapshotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_v1_snapshot_proto_msgTypes[11]
+	mi := &file_warren_v1_snapshot_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1065,7 +866,7 @@ func (x *ScheduleSnapshotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleSnapshotsRequest.ProtoReflect.Descriptor instead.
 func (*ScheduleSnapshotsRequest) Descriptor() ([]byte, []int) {
-	return file_warren_v1_snapshot_proto_rawDescGZIP(), []int{11}
+	return file_warren_v1_snapshot_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ScheduleSnapshotsRequest) GetVolume() *Ref {
@@ -1175,38 +976,19 @@ const file_warren_v1_snapshot_proto_rawDesc = "" +
 	"\x06labels\x18\x04 \x03(\v2).warren.v1.CloneVolumeRequest.LabelsEntryR\x06labels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa6\x02\n" +
-	"\x10SnapshotSchedule\x12\x1b\n" +
-	"\tvolume_id\x18\x01 \x01(\tR\bvolumeId\x12\x1c\n" +
-	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
-	"\x04cron\x18\x03 \x01(\tR\x04cron\x12\x1b\n" +
-	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\x12\x12\n" +
-	"\x04keep\x18\x05 \x01(\rR\x04keep\x12\x10\n" +
-	"\x03pre\x18\x06 \x01(\tR\x03pre\x12\x12\n" +
-	"\x04post\x18\a \x01(\tR\x04post\x129\n" +
-	"\n" +
-	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x121\n" +
-	"\x06status\x18\n" +
-	" \x01(\v2\x19.warren.v1.ScheduleStatusR\x06status\"\xd9\x01\n" +
-	"\x0eScheduleStatus\x125\n" +
-	"\blast_run\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\alastRun\x125\n" +
-	"\bnext_run\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\anextRun\x12#\n" +
-	"\rlast_snapshot\x18\x03 \x01(\tR\flastSnapshot\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\tR\amessage\x12\x1a\n" +
-	"\bfailures\x18\x05 \x01(\rR\bfailures\"\xad\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xad\x01\n" +
 	"\x18ScheduleSnapshotsRequest\x12&\n" +
 	"\x06volume\x18\x01 \x01(\v2\x0e.warren.v1.RefR\x06volume\x12\x12\n" +
 	"\x04cron\x18\x02 \x01(\tR\x04cron\x12\x1b\n" +
 	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\x12\x12\n" +
 	"\x04keep\x18\x04 \x01(\rR\x04keep\x12\x10\n" +
 	"\x03pre\x18\x05 \x01(\tR\x03pre\x12\x12\n" +
-	"\x04post\x18\x06 \x01(\tR\x04post*\x9e\x01\n" +
+	"\x04post\x18\x06 \x01(\tR\x04post*\x82\x01\n" +
 	"\x0eSnapshotOrigin\x12\x1a\n" +
 	"\x16SNAPSHOT_ORIGIN_MANUAL\x10\x00\x12\x1c\n" +
 	"\x18SNAPSHOT_ORIGIN_SCHEDULE\x10\x01\x12\x1b\n" +
-	"\x17SNAPSHOT_ORIGIN_RESTORE\x10\x02\x12\x1a\n" +
-	"\x16SNAPSHOT_ORIGIN_UPDATE\x10\x03\x12\x19\n" +
-	"\x15SNAPSHOT_ORIGIN_CLONE\x10\x04*\x98\x01\n" +
+	"\x17SNAPSHOT_ORIGIN_RESTORE\x10\x02\x12\x19\n" +
+	"\x15SNAPSHOT_ORIGIN_CLONE\x10\x03*\x98\x01\n" +
 	"\rSnapshotPhase\x12\x1e\n" +
 	"\x1aSNAPSHOT_PHASE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15SNAPSHOT_PHASE_TAKING\x10\x01\x12\x18\n" +
@@ -1244,7 +1026,7 @@ func file_warren_v1_snapshot_proto_rawDescGZIP() []byte {
 }
 
 var file_warren_v1_snapshot_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_warren_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_warren_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_warren_v1_snapshot_proto_goTypes = []any{
 	(SnapshotOrigin)(0),              // 0: warren.v1.SnapshotOrigin
 	(SnapshotPhase)(0),               // 1: warren.v1.SnapshotPhase
@@ -1257,64 +1039,59 @@ var file_warren_v1_snapshot_proto_goTypes = []any{
 	(*RestoreVolumeRequest)(nil),     // 8: warren.v1.RestoreVolumeRequest
 	(*RestoreVolumeResponse)(nil),    // 9: warren.v1.RestoreVolumeResponse
 	(*CloneVolumeRequest)(nil),       // 10: warren.v1.CloneVolumeRequest
-	(*SnapshotSchedule)(nil),         // 11: warren.v1.SnapshotSchedule
-	(*ScheduleStatus)(nil),           // 12: warren.v1.ScheduleStatus
-	(*ScheduleSnapshotsRequest)(nil), // 13: warren.v1.ScheduleSnapshotsRequest
-	nil,                              // 14: warren.v1.CreateSnapshotRequest.LabelsEntry
-	nil,                              // 15: warren.v1.CloneVolumeRequest.LabelsEntry
-	(*Meta)(nil),                     // 16: warren.v1.Meta
-	(*timestamppb.Timestamp)(nil),    // 17: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),      // 18: google.protobuf.Duration
-	(*Ref)(nil),                      // 19: warren.v1.Ref
-	(*Filter)(nil),                   // 20: warren.v1.Filter
-	(*Volume)(nil),                   // 21: warren.v1.Volume
+	(*ScheduleSnapshotsRequest)(nil), // 11: warren.v1.ScheduleSnapshotsRequest
+	nil,                              // 12: warren.v1.CreateSnapshotRequest.LabelsEntry
+	nil,                              // 13: warren.v1.CloneVolumeRequest.LabelsEntry
+	(*Meta)(nil),                     // 14: warren.v1.Meta
+	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),      // 16: google.protobuf.Duration
+	(*Ref)(nil),                      // 17: warren.v1.Ref
+	(*Filter)(nil),                   // 18: warren.v1.Filter
+	(*Volume)(nil),                   // 19: warren.v1.Volume
+	(*SnapshotSchedule)(nil),         // 20: warren.v1.SnapshotSchedule
 }
 var file_warren_v1_snapshot_proto_depIdxs = []int32{
-	16, // 0: warren.v1.Snapshot.meta:type_name -> warren.v1.Meta
+	14, // 0: warren.v1.Snapshot.meta:type_name -> warren.v1.Meta
 	0,  // 1: warren.v1.Snapshot.origin:type_name -> warren.v1.SnapshotOrigin
-	17, // 2: warren.v1.Snapshot.deleted_at:type_name -> google.protobuf.Timestamp
+	15, // 2: warren.v1.Snapshot.deleted_at:type_name -> google.protobuf.Timestamp
 	3,  // 3: warren.v1.Snapshot.status:type_name -> warren.v1.SnapshotStatus
 	1,  // 4: warren.v1.SnapshotStatus.phase:type_name -> warren.v1.SnapshotPhase
-	17, // 5: warren.v1.SnapshotStatus.taken_at:type_name -> google.protobuf.Timestamp
-	18, // 6: warren.v1.SnapshotStatus.pause:type_name -> google.protobuf.Duration
-	18, // 7: warren.v1.SnapshotStatus.took:type_name -> google.protobuf.Duration
-	19, // 8: warren.v1.CreateSnapshotRequest.volume:type_name -> warren.v1.Ref
-	19, // 9: warren.v1.CreateSnapshotRequest.service:type_name -> warren.v1.Ref
-	14, // 10: warren.v1.CreateSnapshotRequest.labels:type_name -> warren.v1.CreateSnapshotRequest.LabelsEntry
+	15, // 5: warren.v1.SnapshotStatus.taken_at:type_name -> google.protobuf.Timestamp
+	16, // 6: warren.v1.SnapshotStatus.pause:type_name -> google.protobuf.Duration
+	16, // 7: warren.v1.SnapshotStatus.took:type_name -> google.protobuf.Duration
+	17, // 8: warren.v1.CreateSnapshotRequest.volume:type_name -> warren.v1.Ref
+	17, // 9: warren.v1.CreateSnapshotRequest.service:type_name -> warren.v1.Ref
+	12, // 10: warren.v1.CreateSnapshotRequest.labels:type_name -> warren.v1.CreateSnapshotRequest.LabelsEntry
 	2,  // 11: warren.v1.CreateSnapshotResponse.snapshots:type_name -> warren.v1.Snapshot
-	20, // 12: warren.v1.ListSnapshotsRequest.filter:type_name -> warren.v1.Filter
+	18, // 12: warren.v1.ListSnapshotsRequest.filter:type_name -> warren.v1.Filter
 	2,  // 13: warren.v1.ListSnapshotsResponse.snapshots:type_name -> warren.v1.Snapshot
-	19, // 14: warren.v1.RestoreVolumeRequest.volume:type_name -> warren.v1.Ref
-	21, // 15: warren.v1.RestoreVolumeResponse.volume:type_name -> warren.v1.Volume
+	17, // 14: warren.v1.RestoreVolumeRequest.volume:type_name -> warren.v1.Ref
+	19, // 15: warren.v1.RestoreVolumeResponse.volume:type_name -> warren.v1.Volume
 	2,  // 16: warren.v1.RestoreVolumeResponse.kept:type_name -> warren.v1.Snapshot
-	19, // 17: warren.v1.CloneVolumeRequest.volume:type_name -> warren.v1.Ref
-	15, // 18: warren.v1.CloneVolumeRequest.labels:type_name -> warren.v1.CloneVolumeRequest.LabelsEntry
-	17, // 19: warren.v1.SnapshotSchedule.created_at:type_name -> google.protobuf.Timestamp
-	12, // 20: warren.v1.SnapshotSchedule.status:type_name -> warren.v1.ScheduleStatus
-	17, // 21: warren.v1.ScheduleStatus.last_run:type_name -> google.protobuf.Timestamp
-	17, // 22: warren.v1.ScheduleStatus.next_run:type_name -> google.protobuf.Timestamp
-	19, // 23: warren.v1.ScheduleSnapshotsRequest.volume:type_name -> warren.v1.Ref
-	4,  // 24: warren.v1.Snapshots.CreateSnapshot:input_type -> warren.v1.CreateSnapshotRequest
-	19, // 25: warren.v1.Snapshots.GetSnapshot:input_type -> warren.v1.Ref
-	6,  // 26: warren.v1.Snapshots.ListSnapshots:input_type -> warren.v1.ListSnapshotsRequest
-	19, // 27: warren.v1.Snapshots.DeleteSnapshot:input_type -> warren.v1.Ref
-	8,  // 28: warren.v1.Snapshots.RestoreVolume:input_type -> warren.v1.RestoreVolumeRequest
-	10, // 29: warren.v1.Snapshots.CloneVolume:input_type -> warren.v1.CloneVolumeRequest
-	13, // 30: warren.v1.Snapshots.ScheduleSnapshots:input_type -> warren.v1.ScheduleSnapshotsRequest
-	19, // 31: warren.v1.Snapshots.UnscheduleSnapshots:input_type -> warren.v1.Ref
-	5,  // 32: warren.v1.Snapshots.CreateSnapshot:output_type -> warren.v1.CreateSnapshotResponse
-	2,  // 33: warren.v1.Snapshots.GetSnapshot:output_type -> warren.v1.Snapshot
-	7,  // 34: warren.v1.Snapshots.ListSnapshots:output_type -> warren.v1.ListSnapshotsResponse
-	2,  // 35: warren.v1.Snapshots.DeleteSnapshot:output_type -> warren.v1.Snapshot
-	9,  // 36: warren.v1.Snapshots.RestoreVolume:output_type -> warren.v1.RestoreVolumeResponse
-	21, // 37: warren.v1.Snapshots.CloneVolume:output_type -> warren.v1.Volume
-	11, // 38: warren.v1.Snapshots.ScheduleSnapshots:output_type -> warren.v1.SnapshotSchedule
-	11, // 39: warren.v1.Snapshots.UnscheduleSnapshots:output_type -> warren.v1.SnapshotSchedule
-	32, // [32:40] is the sub-list for method output_type
-	24, // [24:32] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	17, // 17: warren.v1.CloneVolumeRequest.volume:type_name -> warren.v1.Ref
+	13, // 18: warren.v1.CloneVolumeRequest.labels:type_name -> warren.v1.CloneVolumeRequest.LabelsEntry
+	17, // 19: warren.v1.ScheduleSnapshotsRequest.volume:type_name -> warren.v1.Ref
+	4,  // 20: warren.v1.Snapshots.CreateSnapshot:input_type -> warren.v1.CreateSnapshotRequest
+	17, // 21: warren.v1.Snapshots.GetSnapshot:input_type -> warren.v1.Ref
+	6,  // 22: warren.v1.Snapshots.ListSnapshots:input_type -> warren.v1.ListSnapshotsRequest
+	17, // 23: warren.v1.Snapshots.DeleteSnapshot:input_type -> warren.v1.Ref
+	8,  // 24: warren.v1.Snapshots.RestoreVolume:input_type -> warren.v1.RestoreVolumeRequest
+	10, // 25: warren.v1.Snapshots.CloneVolume:input_type -> warren.v1.CloneVolumeRequest
+	11, // 26: warren.v1.Snapshots.ScheduleSnapshots:input_type -> warren.v1.ScheduleSnapshotsRequest
+	17, // 27: warren.v1.Snapshots.UnscheduleSnapshots:input_type -> warren.v1.Ref
+	5,  // 28: warren.v1.Snapshots.CreateSnapshot:output_type -> warren.v1.CreateSnapshotResponse
+	2,  // 29: warren.v1.Snapshots.GetSnapshot:output_type -> warren.v1.Snapshot
+	7,  // 30: warren.v1.Snapshots.ListSnapshots:output_type -> warren.v1.ListSnapshotsResponse
+	2,  // 31: warren.v1.Snapshots.DeleteSnapshot:output_type -> warren.v1.Snapshot
+	9,  // 32: warren.v1.Snapshots.RestoreVolume:output_type -> warren.v1.RestoreVolumeResponse
+	19, // 33: warren.v1.Snapshots.CloneVolume:output_type -> warren.v1.Volume
+	20, // 34: warren.v1.Snapshots.ScheduleSnapshots:output_type -> warren.v1.SnapshotSchedule
+	20, // 35: warren.v1.Snapshots.UnscheduleSnapshots:output_type -> warren.v1.SnapshotSchedule
+	28, // [28:36] is the sub-list for method output_type
+	20, // [20:28] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_snapshot_proto_init() }
@@ -1331,7 +1108,7 @@ func file_warren_v1_snapshot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_snapshot_proto_rawDesc), len(file_warren_v1_snapshot_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

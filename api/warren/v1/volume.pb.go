@@ -235,9 +235,11 @@ type Volume struct {
 	// The restore that is under way.
 	Restore *RestoreOrder `protobuf:"bytes,13,opt,name=restore,proto3" json:"restore,omitempty"`
 	// What follows is filled in when a volume is read; it is stored elsewhere.
-	Status        *VolumeStatus `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
-	NodeName      string        `protobuf:"bytes,11,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`
-	UsedBy        []*Usage      `protobuf:"bytes,12,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
+	Status   *VolumeStatus `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
+	NodeName string        `protobuf:"bytes,11,opt,name=node_name,json=nodeName,proto3" json:"node_name,omitempty"`
+	UsedBy   []*Usage      `protobuf:"bytes,12,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
+	// When snapshots of it are taken; unset without a schedule.
+	Schedule      *SnapshotSchedule `protobuf:"bytes,14,opt,name=schedule,proto3" json:"schedule,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -359,6 +361,13 @@ func (x *Volume) GetNodeName() string {
 func (x *Volume) GetUsedBy() []*Usage {
 	if x != nil {
 		return x.UsedBy
+	}
+	return nil
+}
+
+func (x *Volume) GetSchedule() *SnapshotSchedule {
+	if x != nil {
+		return x.Schedule
 	}
 	return nil
 }
@@ -1169,6 +1178,201 @@ func (x *DeleteVolumeResponse) GetStoppedServices() []string {
 	return nil
 }
 
+// SnapshotSchedule says when snapshots of a volume are taken.
+type SnapshotSchedule struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	VolumeId  string                 `protobuf:"bytes,1,opt,name=volume_id,json=volumeId,proto3" json:"volume_id,omitempty"`
+	Namespace string                 `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Minute, hour, day of month, month, day of week; or @daily and the like.
+	Cron string `protobuf:"bytes,3,opt,name=cron,proto3" json:"cron,omitempty"`
+	// Of an IANA time zone, in which the times are meant. A time that daylight
+	// saving skips is run when it would have been; one that comes twice, once.
+	TimeZone string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// How many of the snapshots that it took are kept.
+	Keep uint32 `protobuf:"varint,5,opt,name=keep,proto3" json:"keep,omitempty"`
+	Pre  string `protobuf:"bytes,6,opt,name=pre,proto3" json:"pre,omitempty"`
+	Post string `protobuf:"bytes,7,opt,name=post,proto3" json:"post,omitempty"`
+	// Runs that were due before it do not count.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// Filled in when it is read; stored elsewhere.
+	Status        *ScheduleStatus `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotSchedule) Reset() {
+	*x = SnapshotSchedule{}
+	mi := &file_warren_v1_volume_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotSchedule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotSchedule) ProtoMessage() {}
+
+func (x *SnapshotSchedule) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_volume_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotSchedule.ProtoReflect.Descriptor instead.
+func (*SnapshotSchedule) Descriptor() ([]byte, []int) {
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SnapshotSchedule) GetVolumeId() string {
+	if x != nil {
+		return x.VolumeId
+	}
+	return ""
+}
+
+func (x *SnapshotSchedule) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *SnapshotSchedule) GetCron() string {
+	if x != nil {
+		return x.Cron
+	}
+	return ""
+}
+
+func (x *SnapshotSchedule) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *SnapshotSchedule) GetKeep() uint32 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
+func (x *SnapshotSchedule) GetPre() string {
+	if x != nil {
+		return x.Pre
+	}
+	return ""
+}
+
+func (x *SnapshotSchedule) GetPost() string {
+	if x != nil {
+		return x.Post
+	}
+	return ""
+}
+
+func (x *SnapshotSchedule) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *SnapshotSchedule) GetStatus() *ScheduleStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// ScheduleStatus is what became of a schedule's runs.
+type ScheduleStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The time of the last run that was begun.
+	LastRun      *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=last_run,json=lastRun,proto3" json:"last_run,omitempty"`
+	NextRun      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=next_run,json=nextRun,proto3" json:"next_run,omitempty"`
+	LastSnapshot string                 `protobuf:"bytes,3,opt,name=last_snapshot,json=lastSnapshot,proto3" json:"last_snapshot,omitempty"`
+	// Why the last run failed; empty when it did not.
+	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	// How many have failed since the last that did not.
+	Failures      uint32 `protobuf:"varint,5,opt,name=failures,proto3" json:"failures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduleStatus) Reset() {
+	*x = ScheduleStatus{}
+	mi := &file_warren_v1_volume_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduleStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduleStatus) ProtoMessage() {}
+
+func (x *ScheduleStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_v1_volume_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduleStatus.ProtoReflect.Descriptor instead.
+func (*ScheduleStatus) Descriptor() ([]byte, []int) {
+	return file_warren_v1_volume_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ScheduleStatus) GetLastRun() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastRun
+	}
+	return nil
+}
+
+func (x *ScheduleStatus) GetNextRun() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextRun
+	}
+	return nil
+}
+
+func (x *ScheduleStatus) GetLastSnapshot() string {
+	if x != nil {
+		return x.LastSnapshot
+	}
+	return ""
+}
+
+func (x *ScheduleStatus) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *ScheduleStatus) GetFailures() uint32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
 var File_warren_v1_volume_proto protoreflect.FileDescriptor
 
 const file_warren_v1_volume_proto_rawDesc = "" +
@@ -1183,7 +1387,7 @@ const file_warren_v1_volume_proto_rawDesc = "" +
 	"size_bytes\x18\x04 \x01(\x04R\tsizeBytes\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa2\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdb\x04\n" +
 	"\x06Volume\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.warren.v1.MetaR\x04meta\x12)\n" +
 	"\x04spec\x18\x02 \x01(\v2\x15.warren.v1.VolumeSpecR\x04spec\x12\x17\n" +
@@ -1200,7 +1404,8 @@ const file_warren_v1_volume_proto_rawDesc = "" +
 	"\x06status\x18\n" +
 	" \x01(\v2\x17.warren.v1.VolumeStatusR\x06status\x12\x1b\n" +
 	"\tnode_name\x18\v \x01(\tR\bnodeName\x12)\n" +
-	"\aused_by\x18\f \x03(\v2\x10.warren.v1.UsageR\x06usedBy\"\x88\x01\n" +
+	"\aused_by\x18\f \x03(\v2\x10.warren.v1.UsageR\x06usedBy\x127\n" +
+	"\bschedule\x18\x0e \x01(\v2\x1b.warren.v1.SnapshotScheduleR\bschedule\"\x88\x01\n" +
 	"\fRestoreOrder\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vsnapshot_id\x18\x02 \x01(\tR\n" +
@@ -1275,7 +1480,25 @@ const file_warren_v1_volume_proto_rawDesc = "" +
 	"size_bytes\x18\x02 \x01(\x04R\tsizeBytes\"l\n" +
 	"\x14DeleteVolumeResponse\x12)\n" +
 	"\x06volume\x18\x01 \x01(\v2\x11.warren.v1.VolumeR\x06volume\x12)\n" +
-	"\x10stopped_services\x18\x02 \x03(\tR\x0fstoppedServices*r\n" +
+	"\x10stopped_services\x18\x02 \x03(\tR\x0fstoppedServices\"\xa6\x02\n" +
+	"\x10SnapshotSchedule\x12\x1b\n" +
+	"\tvolume_id\x18\x01 \x01(\tR\bvolumeId\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04cron\x18\x03 \x01(\tR\x04cron\x12\x1b\n" +
+	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\x12\x12\n" +
+	"\x04keep\x18\x05 \x01(\rR\x04keep\x12\x10\n" +
+	"\x03pre\x18\x06 \x01(\tR\x03pre\x12\x12\n" +
+	"\x04post\x18\a \x01(\tR\x04post\x129\n" +
+	"\n" +
+	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x121\n" +
+	"\x06status\x18\n" +
+	" \x01(\v2\x19.warren.v1.ScheduleStatusR\x06status\"\xd9\x01\n" +
+	"\x0eScheduleStatus\x125\n" +
+	"\blast_run\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\alastRun\x125\n" +
+	"\bnext_run\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\anextRun\x12#\n" +
+	"\rlast_snapshot\x18\x03 \x01(\tR\flastSnapshot\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12\x1a\n" +
+	"\bfailures\x18\x05 \x01(\rR\bfailures*r\n" +
 	"\n" +
 	"AccessMode\x12\x1b\n" +
 	"\x17ACCESS_MODE_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1316,7 +1539,7 @@ func file_warren_v1_volume_proto_rawDescGZIP() []byte {
 }
 
 var file_warren_v1_volume_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_warren_v1_volume_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_warren_v1_volume_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_warren_v1_volume_proto_goTypes = []any{
 	(AccessMode)(0),               // 0: warren.v1.AccessMode
 	(VolumePhase)(0),              // 1: warren.v1.VolumePhase
@@ -1333,53 +1556,60 @@ var file_warren_v1_volume_proto_goTypes = []any{
 	(*UndeleteVolumeRequest)(nil), // 12: warren.v1.UndeleteVolumeRequest
 	(*ResizeVolumeRequest)(nil),   // 13: warren.v1.ResizeVolumeRequest
 	(*DeleteVolumeResponse)(nil),  // 14: warren.v1.DeleteVolumeResponse
-	nil,                           // 15: warren.v1.VolumeSpec.OptionsEntry
-	nil,                           // 16: warren.v1.CreateVolumeRequest.LabelsEntry
-	(*Meta)(nil),                  // 17: warren.v1.Meta
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*Filter)(nil),                // 19: warren.v1.Filter
-	(*Ref)(nil),                   // 20: warren.v1.Ref
+	(*SnapshotSchedule)(nil),      // 15: warren.v1.SnapshotSchedule
+	(*ScheduleStatus)(nil),        // 16: warren.v1.ScheduleStatus
+	nil,                           // 17: warren.v1.VolumeSpec.OptionsEntry
+	nil,                           // 18: warren.v1.CreateVolumeRequest.LabelsEntry
+	(*Meta)(nil),                  // 19: warren.v1.Meta
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*Filter)(nil),                // 21: warren.v1.Filter
+	(*Ref)(nil),                   // 22: warren.v1.Ref
 }
 var file_warren_v1_volume_proto_depIdxs = []int32{
-	15, // 0: warren.v1.VolumeSpec.options:type_name -> warren.v1.VolumeSpec.OptionsEntry
+	17, // 0: warren.v1.VolumeSpec.options:type_name -> warren.v1.VolumeSpec.OptionsEntry
 	0,  // 1: warren.v1.VolumeSpec.access:type_name -> warren.v1.AccessMode
-	17, // 2: warren.v1.Volume.meta:type_name -> warren.v1.Meta
+	19, // 2: warren.v1.Volume.meta:type_name -> warren.v1.Meta
 	2,  // 3: warren.v1.Volume.spec:type_name -> warren.v1.VolumeSpec
-	18, // 4: warren.v1.Volume.deleted_at:type_name -> google.protobuf.Timestamp
-	18, // 5: warren.v1.Volume.purge_at:type_name -> google.protobuf.Timestamp
-	18, // 6: warren.v1.Volume.trashed_at:type_name -> google.protobuf.Timestamp
+	20, // 4: warren.v1.Volume.deleted_at:type_name -> google.protobuf.Timestamp
+	20, // 5: warren.v1.Volume.purge_at:type_name -> google.protobuf.Timestamp
+	20, // 6: warren.v1.Volume.trashed_at:type_name -> google.protobuf.Timestamp
 	4,  // 7: warren.v1.Volume.restore:type_name -> warren.v1.RestoreOrder
 	5,  // 8: warren.v1.Volume.status:type_name -> warren.v1.VolumeStatus
 	6,  // 9: warren.v1.Volume.used_by:type_name -> warren.v1.Usage
-	1,  // 10: warren.v1.VolumeStatus.phase:type_name -> warren.v1.VolumePhase
-	18, // 11: warren.v1.VolumeStatus.measured_at:type_name -> google.protobuf.Timestamp
-	18, // 12: warren.v1.VolumeStatus.last_mounted_at:type_name -> google.protobuf.Timestamp
-	18, // 13: warren.v1.Attachment.created_at:type_name -> google.protobuf.Timestamp
-	16, // 14: warren.v1.CreateVolumeRequest.labels:type_name -> warren.v1.CreateVolumeRequest.LabelsEntry
-	2,  // 15: warren.v1.CreateVolumeRequest.spec:type_name -> warren.v1.VolumeSpec
-	19, // 16: warren.v1.ListVolumesRequest.filter:type_name -> warren.v1.Filter
-	3,  // 17: warren.v1.ListVolumesResponse.volumes:type_name -> warren.v1.Volume
-	20, // 18: warren.v1.DeleteVolumeRequest.ref:type_name -> warren.v1.Ref
-	20, // 19: warren.v1.UndeleteVolumeRequest.ref:type_name -> warren.v1.Ref
-	20, // 20: warren.v1.ResizeVolumeRequest.ref:type_name -> warren.v1.Ref
-	3,  // 21: warren.v1.DeleteVolumeResponse.volume:type_name -> warren.v1.Volume
-	8,  // 22: warren.v1.Volumes.CreateVolume:input_type -> warren.v1.CreateVolumeRequest
-	20, // 23: warren.v1.Volumes.GetVolume:input_type -> warren.v1.Ref
-	9,  // 24: warren.v1.Volumes.ListVolumes:input_type -> warren.v1.ListVolumesRequest
-	11, // 25: warren.v1.Volumes.DeleteVolume:input_type -> warren.v1.DeleteVolumeRequest
-	12, // 26: warren.v1.Volumes.UndeleteVolume:input_type -> warren.v1.UndeleteVolumeRequest
-	13, // 27: warren.v1.Volumes.ResizeVolume:input_type -> warren.v1.ResizeVolumeRequest
-	3,  // 28: warren.v1.Volumes.CreateVolume:output_type -> warren.v1.Volume
-	3,  // 29: warren.v1.Volumes.GetVolume:output_type -> warren.v1.Volume
-	10, // 30: warren.v1.Volumes.ListVolumes:output_type -> warren.v1.ListVolumesResponse
-	14, // 31: warren.v1.Volumes.DeleteVolume:output_type -> warren.v1.DeleteVolumeResponse
-	3,  // 32: warren.v1.Volumes.UndeleteVolume:output_type -> warren.v1.Volume
-	3,  // 33: warren.v1.Volumes.ResizeVolume:output_type -> warren.v1.Volume
-	28, // [28:34] is the sub-list for method output_type
-	22, // [22:28] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	15, // 10: warren.v1.Volume.schedule:type_name -> warren.v1.SnapshotSchedule
+	1,  // 11: warren.v1.VolumeStatus.phase:type_name -> warren.v1.VolumePhase
+	20, // 12: warren.v1.VolumeStatus.measured_at:type_name -> google.protobuf.Timestamp
+	20, // 13: warren.v1.VolumeStatus.last_mounted_at:type_name -> google.protobuf.Timestamp
+	20, // 14: warren.v1.Attachment.created_at:type_name -> google.protobuf.Timestamp
+	18, // 15: warren.v1.CreateVolumeRequest.labels:type_name -> warren.v1.CreateVolumeRequest.LabelsEntry
+	2,  // 16: warren.v1.CreateVolumeRequest.spec:type_name -> warren.v1.VolumeSpec
+	21, // 17: warren.v1.ListVolumesRequest.filter:type_name -> warren.v1.Filter
+	3,  // 18: warren.v1.ListVolumesResponse.volumes:type_name -> warren.v1.Volume
+	22, // 19: warren.v1.DeleteVolumeRequest.ref:type_name -> warren.v1.Ref
+	22, // 20: warren.v1.UndeleteVolumeRequest.ref:type_name -> warren.v1.Ref
+	22, // 21: warren.v1.ResizeVolumeRequest.ref:type_name -> warren.v1.Ref
+	3,  // 22: warren.v1.DeleteVolumeResponse.volume:type_name -> warren.v1.Volume
+	20, // 23: warren.v1.SnapshotSchedule.created_at:type_name -> google.protobuf.Timestamp
+	16, // 24: warren.v1.SnapshotSchedule.status:type_name -> warren.v1.ScheduleStatus
+	20, // 25: warren.v1.ScheduleStatus.last_run:type_name -> google.protobuf.Timestamp
+	20, // 26: warren.v1.ScheduleStatus.next_run:type_name -> google.protobuf.Timestamp
+	8,  // 27: warren.v1.Volumes.CreateVolume:input_type -> warren.v1.CreateVolumeRequest
+	22, // 28: warren.v1.Volumes.GetVolume:input_type -> warren.v1.Ref
+	9,  // 29: warren.v1.Volumes.ListVolumes:input_type -> warren.v1.ListVolumesRequest
+	11, // 30: warren.v1.Volumes.DeleteVolume:input_type -> warren.v1.DeleteVolumeRequest
+	12, // 31: warren.v1.Volumes.UndeleteVolume:input_type -> warren.v1.UndeleteVolumeRequest
+	13, // 32: warren.v1.Volumes.ResizeVolume:input_type -> warren.v1.ResizeVolumeRequest
+	3,  // 33: warren.v1.Volumes.CreateVolume:output_type -> warren.v1.Volume
+	3,  // 34: warren.v1.Volumes.GetVolume:output_type -> warren.v1.Volume
+	10, // 35: warren.v1.Volumes.ListVolumes:output_type -> warren.v1.ListVolumesResponse
+	14, // 36: warren.v1.Volumes.DeleteVolume:output_type -> warren.v1.DeleteVolumeResponse
+	3,  // 37: warren.v1.Volumes.UndeleteVolume:output_type -> warren.v1.Volume
+	3,  // 38: warren.v1.Volumes.ResizeVolume:output_type -> warren.v1.Volume
+	33, // [33:39] is the sub-list for method output_type
+	27, // [27:33] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_warren_v1_volume_proto_init() }
@@ -1396,7 +1626,7 @@ func file_warren_v1_volume_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_v1_volume_proto_rawDesc), len(file_warren_v1_volume_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"fmt"
 	"time"
 
 	warrenv1 "github.com/cuemby/warren/api/warren/v1"
@@ -62,9 +63,17 @@ type Schedule struct {
 	Failures uint32    `json:"failures"`
 }
 
-// NewSchedule shows a schedule.
-func NewSchedule(s *warrenv1.SnapshotSchedule) Schedule {
-	return Schedule{
+// String is the schedule on one line.
+func (s *Schedule) String() string {
+	text := fmt.Sprintf("%s (%s), the newest %d are kept", s.Cron, s.TimeZone, s.Keep)
+	if s.Failures > 0 {
+		text += fmt.Sprintf("; %d failed in a row, the last: %s", s.Failures, s.Message)
+	}
+	return text
+}
+
+func newSchedule(s *warrenv1.SnapshotSchedule) *Schedule {
+	return &Schedule{
 		Cron: s.GetCron(), TimeZone: s.GetTimeZone(), Keep: s.GetKeep(),
 		LastRun: moment(s.GetStatus().GetLastRun()), NextRun: moment(s.GetStatus().GetNextRun()),
 		Message: s.GetStatus().GetMessage(), Failures: s.GetStatus().GetFailures(),

@@ -30,6 +30,8 @@ type Volume struct {
 	LastMountedBy string    `json:"last_mounted_by,omitempty"`
 	LastMountedAt time.Time `json:"last_mounted_at,omitzero"`
 	UsedBy        []Usage   `json:"used_by"`
+	// Schedule says when snapshots are taken; absent without one.
+	Schedule *Schedule `json:"schedule,omitempty"`
 	// Of one in the trash: since when it is there, and until when.
 	DeletedAt time.Time `json:"deleted_at,omitzero"`
 	PurgeAt   time.Time `json:"purge_at,omitzero"`
@@ -59,6 +61,9 @@ func NewVolume(v *warrenv1.Volume) Volume {
 	}
 	if status.GetLimitBytes() != out.Limit {
 		out.Resize = status.GetResizeMessage()
+	}
+	if v.GetSchedule() != nil {
+		out.Schedule = newSchedule(v.GetSchedule())
 	}
 	if v.GetDeletedAt() != nil {
 		out.State = "deleting"

@@ -87,6 +87,10 @@ func sheet(s *command.Sheet, v view.Volume) {
 		s.Field("Last Mounted By", v.LastMountedBy)
 		s.Time("Last Mounted", v.LastMountedAt)
 	}
+	if v.Schedule != nil {
+		s.Field("Snapshots", v.Schedule.String())
+		s.Time("Next Snapshot", v.Schedule.NextRun)
+	}
 	s.Time("Created", v.CreatedAt)
 	if !v.DeletedAt.IsZero() {
 		s.Field("State", v.State)

@@ -65,6 +65,9 @@ func fillVolume(tx *store.ReadTx, volume *warrenv1.Volume) (err error) {
 	if volume.NodeName, err = nodeName(tx, volume.GetNodeId()); err != nil {
 		return err
 	}
+	if volume.Schedule, err = scheduleOf(tx, m.GetNamespace(), m.GetId()); err != nil {
+		return err
+	}
 	volume.UsedBy, err = volumeUsages(tx, volume)
 	return err
 }

@@ -11,7 +11,7 @@ const (
 var volumes = &objectKind[warrenv1.Volume, *warrenv1.Volume]{
 	noun: "volume",
 	kind: kind[warrenv1.Volume, *warrenv1.Volume]{table: TableVolumes, depth: 2, transient: func(v *warrenv1.Volume) {
-		v.Status, v.NodeName, v.UsedBy = nil, "", nil
+		v.Status, v.NodeName, v.UsedBy, v.Schedule = nil, "", nil, nil
 	}},
 }
 
