@@ -3,6 +3,8 @@ package image
 import (
 	"context"
 	_ "embed"
+	"maps"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -66,8 +68,8 @@ func postgresFiles(l *layer) error {
 		"etc/group":         "root:x:0:\npostgres:x:999:\nnogroup:x:65534:\n",
 		"etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 	}
-	for path, content := range files {
-		if err := l.file(path, 0o644, content); err != nil {
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if err := l.file(path, 0o644, files[path]); err != nil {
 			return err
 		}
 	}
