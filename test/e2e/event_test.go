@@ -76,7 +76,7 @@ func TestEventsTellWhatHappened(t *testing.T) {
 	if err := missing(got,
 		"secret key created", "volume data created", "service app created", "task app-task-1 started",
 		"service lost created", "service app stopped", "task app-task-1 stopped", "service app started",
-		"service app deleted", "volume data deleted", "secret key deleted"); err != nil {
+		"service app deleted", "volume data trashed", "secret key deleted"); err != nil {
 		t.Error(err)
 	}
 	if !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "node ") && strings.HasSuffix(s, " ready") }) {

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,9 +23,12 @@ func TestNamespacesKeepThingsApart(t *testing.T) {
 			"--", "sh", "-c", "cp /run/secrets/key /data/key; sleep 1000")
 	}
 	for _, ns := range []string{"default", "prod"} {
-		if out := n.run("exec", "-n", ns, "web-task-1", "--", "cat", "/data/key"); out != ns+"'s" {
-			t.Errorf("%s has %q", ns, out)
-		}
+		n.eventually("the task of "+ns+" has written", func() error {
+			if out, said, _ := n.try("", "exec", "-n", ns, "web-task-1", "--", "cat", "/data/key"); out != ns+"'s" {
+				return fmt.Errorf("%s has %q: %s", ns, out, said)
+			}
+			return nil
+		})
 	}
 	if text, err := os.ReadFile(filepath.Join(n.lib(), "volumes", "@prod", "data", "key")); err != nil || string(text) != "prod's" {
 		t.Errorf("on the disk: %q, %v", text, err)

@@ -99,7 +99,7 @@ func (t *term) write(ctx context.Context, batch []report, endsOnly bool) error {
 				}
 			}
 			for _, s := range r.Volumes {
-				if endsOnly && s.GetPhase() != warrenv1.VolumePhase_VOLUME_PHASE_GONE {
+				if endsOnly && s.GetPhase() != warrenv1.VolumePhase_VOLUME_PHASE_GONE && s.GetPhase() != warrenv1.VolumePhase_VOLUME_PHASE_TRASHED {
 					continue
 				}
 				if err := t.putVolumeStatus(tx, r.session.nodeID, s); err != nil {
